@@ -1,0 +1,165 @@
+using Moat.Host;
+
+namespace Moat.Platform;
+
+/// <summary>Access of a guest mapping: the PROT_ bits of mmap(2).</summary>
+[Flags]
+public enum MapAccess
+{
+    /// <summary>PROT_NONE.</summary>
+    None = 0,
+
+    /// <summary>PROT_READ.</summary>
+    Read = 1,
+
+    /// <summary>PROT_WRITE.</summary>
+    Write = 2,
+
+    /// <summary>PROT_EXEC.</summary>
+    Execute = 4,
+}
+
+/// <summary>Guest execution: makes address spaces. The waist between the kernel and the way guests run.</summary>
+public abstract class GuestPlatform : IDisposable
+{
+    /// <summary>The memory file that backs guest memory.</summary>
+    public abstract MemoryFile Memory { get; }
+
+    /// <summary>Lowest address that a guest may map, bytes.</summary>
+    public abstract ulong MinAddress { get; }
+
+    /// <summary>First address above guest space, bytes; everything from here on is the platform's or the host's.</summary>
+    public abstract ulong MaxAddress { get; }
+
+    /// <summary>Makes an empty address space. Throws <see cref="HostException"/> when the host refuses.</summary>
+    public abstract AddressSpace CreateAddressSpace();
+
+    /// <inheritdoc/>
+    public abstract void Dispose();
+}
+
+/// <summary>
+/// One guest address space. Calls are serialized by the caller (the memory manager's write lock); each is
+/// complete in the guest when it returns. Results: 0, or -errno of the host.
+/// </summary>
+public abstract class AddressSpace : IDisposable
+{
+    /// <summary>Where the guest finds a vDSO image (AT_SYSINFO_EHDR); 0 if there is none.</summary>
+    public abstract ulong Vdso { get; }
+
+    /// <summary>Maps memory-file bytes, replacing what was there. Addresses, lengths, offsets: page-aligned bytes.</summary>
+    public abstract int MapMemory(ulong address, ulong length, ulong fileOffset, MapAccess access);
+
+    /// <summary>
+    /// Maps a host file, replacing what was there. <paramref name="shared"/> false maps MAP_PRIVATE and must
+    /// not be writable; true maps MAP_SHARED with the descriptor's own rights. The descriptor may be closed afterwards.
+    /// </summary>
+    public abstract int MapHostFile(ulong address, ulong length, int hostFd, ulong fileOffset, MapAccess access, bool shared);
+
+    /// <summary>Removes all mappings in a range.</summary>
+    public abstract int Unmap(ulong address, ulong length);
+
+    /// <summary>Changes access of a range that is mapped throughout.</summary>
+    public abstract int Protect(ulong address, ulong length, MapAccess access);
+
+    /// <summary>Populates a range (MADV_POPULATE_WRITE or _READ), so that later touches do not fault. Errors are harmless.</summary>
+    public abstract int Populate(ulong address, ulong length, bool write);
+
+    /// <summary>
+    /// Makes a guest thread that is ready for <see cref="GuestThread.Switch"/>; its registers are zero until set.
+    /// Any sentry thread may call it. Throws <see cref="HostException"/> when the host refuses (EAGAIN).
+    /// </summary>
+    public abstract GuestThread CreateThread();
+
+    /// <summary>Ends all guest execution in this address space and frees it. Idempotent.</summary>
+    public abstract void Dispose();
+}
+
+/// <summary>Why <see cref="GuestThread.Switch"/> returned.</summary>
+public enum StopReason
+{
+    /// <summary>The guest executed a system call: number in Rax, arguments in Rdi, Rsi, Rdx, R10, R8, R9; Rip is past it.</summary>
+    Syscall,
+
+    /// <summary>The guest faulted: see <see cref="GuestThread.Fault"/>.</summary>
+    Fault,
+
+    /// <summary><see cref="GuestThread.Interrupt"/> was called; the registers are the guest's own.</summary>
+    Interrupted,
+
+    /// <summary>The stub died (killed from outside, or by its filter): this thread never runs again.</summary>
+    Died,
+}
+
+/// <summary>A synchronous fault of the guest, as sigaction(2) describes siginfo_t.</summary>
+public struct GuestFault
+{
+    /// <summary>SIGSEGV, SIGBUS, SIGFPE, SIGILL or SIGTRAP.</summary>
+    public int Signal;
+
+    /// <summary>si_code.</summary>
+    public int Code;
+
+    /// <summary>si_addr.</summary>
+    public ulong Address;
+
+    /// <summary>Trap number and error code of the frame (mcontext REG_TRAPNO, REG_ERR).</summary>
+    public ulong TrapNumber, ErrorCode;
+}
+
+/// <summary>Guest registers, in the order of the kernel's mcontext_t (sigcontext, asm/sigcontext.h).</summary>
+public struct GuestRegisters
+{
+#pragma warning disable CS1591 // The registers' own names.
+    public ulong R8, R9, R10, R11, R12, R13, R14, R15;
+    public ulong Rdi, Rsi, Rbp, Rbx, Rdx, Rax, Rcx, Rsp, Rip, Rflags;
+    public ushort Cs, Gs, Fs, Ss;
+    public ulong Err, TrapNo, OldMask, Cr2;
+#pragma warning restore CS1591
+}
+
+/// <summary>
+/// One guest thread. Owned by one sentry thread, which alone calls everything here but <see cref="Interrupt"/>.
+/// Registers and FPU state live in memory that the guest can write: read each word once, trust none.
+/// </summary>
+public abstract class GuestThread : IDisposable
+{
+    /// <summary>The guest's registers, in place; valid while the sentry has control.</summary>
+    public abstract ref GuestRegisters Registers { get; }
+
+    /// <summary>
+    /// The guest's FPU state, in place: an XSAVE area in the form the kernel puts into a signal frame
+    /// (struct _fpstate with its fp_sw magic), length as CPUID 0xD gives for the enabled features plus the trailing magic word.
+    /// </summary>
+    public abstract Span<byte> FpuState { get; }
+
+    /// <summary>
+    /// Writes a signal frame's FPU state back (rt_sigreturn). Invalid headers are repaired so that resuming cannot fail:
+    /// false when the state is rejected and the initial state was put in place of it.
+    /// </summary>
+    public abstract bool RestoreFpuState(ReadOnlySpan<byte> state);
+
+    /// <summary>Puts the FPU into its initial state (a new program, a signal handler's start).</summary>
+    public abstract void ResetFpuState();
+
+    /// <summary>Resumes the guest and waits until it stops.</summary>
+    public abstract StopReason Switch();
+
+    /// <summary>The fault, after <see cref="StopReason.Fault"/>.</summary>
+    public abstract GuestFault Fault { get; }
+
+    /// <summary>FS base: the guest's thread pointer.</summary>
+    public abstract ulong FsBase { get; set; }
+
+    /// <summary>GS base. Setting it costs a host call at the next switch.</summary>
+    public abstract ulong GsBase { get; set; }
+
+    /// <summary>
+    /// Makes the current or the next <see cref="Switch"/> return <see cref="StopReason.Interrupted"/> soon, unless it
+    /// returns for another reason first (then the request is consumed). Any thread may call it; never blocks.
+    /// </summary>
+    public abstract void Interrupt();
+
+    /// <summary>Ends the stub thread. Idempotent.</summary>
+    public abstract void Dispose();
+}
