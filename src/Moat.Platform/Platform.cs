@@ -160,6 +160,18 @@ public abstract class GuestThread : IDisposable
     /// </summary>
     public abstract void Interrupt();
 
+    /// <summary>
+    /// The owner is about to sleep in the sentry: the thread no longer counts as runnable, and nobody spins for it.
+    /// </summary>
+    public virtual void BeginBlock()
+    {
+    }
+
+    /// <summary>The owner is awake again.</summary>
+    public virtual void EndBlock()
+    {
+    }
+
     /// <summary>Ends the stub thread. Idempotent.</summary>
     public abstract void Dispose();
 }

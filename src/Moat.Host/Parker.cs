@@ -1,0 +1,46 @@
+using System.Runtime.InteropServices;
+
+namespace Moat.Host;
+
+/// <summary>A place for one thread to sleep: a futex word with one wake token. Any thread may wake it.</summary>
+public sealed unsafe class Parker : IDisposable
+{
+    private readonly int* _word = (int*)NativeMemory.AlignedAlloc(64, 64);
+
+    /// <summary>Makes one without a token.</summary>
+    public Parker() => *_word = 0;
+
+    /// <summary>
+    /// Sleeps until a token is there, and takes it. <paramref name="deadline"/>: host CLOCK_MONOTONIC, nanoseconds;
+    /// <see cref="long.MaxValue"/> for none. False when the deadline passed without a token.
+    /// </summary>
+    public bool Wait(long deadline)
+    {
+        const int FUTEX_WAIT_BITSET_PRIVATE = 9 | 128, ETIMEDOUT = 110;
+        long* ts = stackalloc long[2];
+        if (deadline != long.MaxValue)
+        {
+            ts[0] = Math.Max(deadline, 0) / 1_000_000_000;
+            ts[1] = Math.Max(deadline, 0) % 1_000_000_000;
+        }
+        // SAFETY: _word is this object's own aligned memory.
+        while (Interlocked.Exchange(ref *_word, 0) == 0)
+        {
+            long r = HostSyscall.Call(202, (long)_word, FUTEX_WAIT_BITSET_PRIVATE, 0, deadline == long.MaxValue ? 0 : (long)ts, 0, -1);
+            if (r == -ETIMEDOUT)
+                return Interlocked.Exchange(ref *_word, 0) != 0;
+        }
+        return true;
+    }
+
+    /// <summary>Leaves a token; wakes the sleeper.</summary>
+    public void Wake()
+    {
+        const int FUTEX_WAKE_PRIVATE = 1 | 128;
+        if (Interlocked.Exchange(ref *_word, 1) == 0)
+            HostSyscall.CallQuick(202, (long)_word, FUTEX_WAKE_PRIVATE, 1);
+    }
+
+    /// <summary>Frees the word; nobody may use it any more.</summary>
+    public void Dispose() => NativeMemory.AlignedFree(_word);
+}

@@ -1,0 +1,113 @@
+namespace Moat.Kernel.Events;
+
+/// <summary>
+/// What waits for readiness: blocked tasks, epoll items, armed io_uring polls, select and poll entries. Wakers hold the
+/// queue's lock while they call <see cref="WaitEntry.OnWake"/>, so callbacks only queue work and wake; they take no lock
+/// that is held around Add, Remove or Wake (lock order: docs/architecture.md).
+/// </summary>
+internal sealed class WaitQueue
+{
+    private readonly Lock _lock = new();
+    private WaitEntry? _head, _tail;
+
+    /// <summary>True when somebody waits. A hint: may be stale at once.</summary>
+    public bool HasWaiters => Volatile.Read(ref _head) is not null;
+
+    /// <summary>Adds an entry at the end. It must be in no queue.</summary>
+    public void Add(WaitEntry entry, PollEvents mask)
+    {
+        lock (_lock)
+        {
+            entry.Mask = mask | PollEvents.POLLERR | PollEvents.POLLHUP;
+            entry.Queue = this;
+            entry.Next = null;
+            entry.Previous = _tail;
+            if (_tail is null)
+                _head = entry;
+            else
+                _tail.Next = entry;
+            _tail = entry;
+        }
+        // The adder looks at the state again after this; a full fence makes sure that a waker which saw an empty
+        // queue made its state visible before that look.
+        Interlocked.MemoryBarrier();
+    }
+
+    /// <summary>Removes an entry if it is still in this queue. No callback runs for it once this returns.</summary>
+    public void Remove(WaitEntry entry)
+    {
+        lock (_lock)
+        {
+            if (entry.Queue != this)
+                return;
+            Unlink(entry);
+        }
+    }
+
+    /// <summary>
+    /// Wakes every entry whose mask meets <paramref name="events"/>; of the exclusive ones only the first that takes it.
+    /// The state that the events tell of is published before the call.
+    /// </summary>
+    public void Wake(PollEvents events)
+    {
+        Interlocked.MemoryBarrier();
+        if (Volatile.Read(ref _head) is null)
+            return;
+        lock (_lock)
+        {
+            bool exclusiveTaken = false;
+            for (WaitEntry? e = _head; e is not null;)
+            {
+                WaitEntry? next = e.Next;
+                if ((e.Mask & events) != 0 && !(e.Exclusive && exclusiveTaken))
+                {
+                    bool taken = e.OnWake(events);
+                    exclusiveTaken |= e.Exclusive && taken;
+                }
+                e = next;
+            }
+        }
+    }
+
+    /// <summary>Only from <see cref="WaitEntry.OnWake"/>, for its own entry: leaves the queue (one-shot waiters).</summary>
+    internal void RemoveFromCallback(WaitEntry entry)
+    {
+        if (entry.Queue == this)
+            Unlink(entry);
+    }
+
+    private void Unlink(WaitEntry entry)
+    {
+        if (entry.Previous is null)
+            _head = entry.Next;
+        else
+            entry.Previous.Next = entry.Next;
+        if (entry.Next is null)
+            _tail = entry.Previous;
+        else
+            entry.Next.Previous = entry.Previous;
+        entry.Queue = null;
+        entry.Next = entry.Previous = null;
+    }
+}
+
+/// <summary>A place in at most one <see cref="WaitQueue"/>. Owners keep and reuse it; waiting allocates nothing.</summary>
+internal abstract class WaitEntry
+{
+    internal WaitEntry? Next, Previous;
+    internal WaitQueue? Queue;
+    internal PollEvents Mask;
+
+    /// <summary>Wake-one semantics (EPOLLEXCLUSIVE, io_uring poll).</summary>
+    public bool Exclusive;
+
+    /// <summary>Called under the queue's lock. Queues work, wakes; nothing else. False: not taken, wake the next exclusive.</summary>
+    public abstract bool OnWake(PollEvents events);
+
+    /// <summary>Leaves its queue, if in one.</summary>
+    public void Remove()
+    {
+        // Only the owner adds; a callback may have removed it meanwhile, which Remove checks under the lock.
+        Queue?.Remove(this);
+    }
+}

@@ -1,0 +1,69 @@
+using Moat.Host;
+using Moat.Kernel.Events;
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.Tasks;
+
+/// <summary>How a wait ended.</summary>
+internal enum WaitOutcome
+{
+    /// <summary>Something happened; look again. May be spurious.</summary>
+    Woken,
+
+    /// <summary>A signal wants to be delivered, or the task is to die: return ERESTARTSYS or its like.</summary>
+    Interrupted,
+
+    /// <summary>The deadline passed.</summary>
+    TimedOut,
+}
+
+internal sealed partial class Task
+{
+    private readonly Parker _parker = new();
+    private readonly TaskWaitEntry _waitEntry;
+
+    /// <summary>No deadline.</summary>
+    public const long Forever = long.MaxValue;
+
+    /// <summary>
+    /// Sleeps until <see cref="Wake"/>, a deliverable signal, or the deadline (host CLOCK_MONOTONIC, nanoseconds). Only this task's
+    /// own sentry thread calls it, holding no lock.
+    /// </summary>
+    public WaitOutcome Block(long deadline = Forever)
+    {
+        if (HasDeliverableSignal)
+            return WaitOutcome.Interrupted;
+        Thread.BeginBlock();
+        bool token = _parker.Wait(deadline);
+        Thread.EndBlock();
+        if (HasDeliverableSignal)
+            return WaitOutcome.Interrupted;
+        return token ? WaitOutcome.Woken : WaitOutcome.TimedOut;
+    }
+
+    /// <summary>Wakes the task from <see cref="Block"/>, or keeps it from sleeping the next time. Any thread, any lock held.</summary>
+    public void Wake() => _parker.Wake();
+
+    /// <summary>
+    /// Waits until a file is ready for <paramref name="mask"/> (the caller's operation answered EAGAIN). Woken means: try again.
+    /// </summary>
+    public WaitOutcome WaitFor(FileDescription file, PollEvents mask, long deadline = Forever)
+    {
+        WaitQueue? queue = file.Waiters;
+        if (queue is null)
+            return WaitOutcome.Woken;
+        queue.Add(_waitEntry, mask);
+        WaitOutcome outcome = (file.Poll() & _waitEntry.Mask) != 0 ? WaitOutcome.Woken : Block(deadline);
+        queue.Remove(_waitEntry);
+        return outcome;
+    }
+
+    private sealed class TaskWaitEntry(Task task) : WaitEntry
+    {
+        public override bool OnWake(PollEvents events)
+        {
+            task.Wake();
+            return true;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+using Moat.Kernel.Events;
+using Moat.Kernel.Memory;
+
+namespace Moat.Kernel.Vfs;
+
+/// <summary>
+/// An open file description (open(2)). Operations never block the caller on readiness: they finish or answer EAGAIN,
+/// whatever O_NONBLOCK says; the system call layer and io_uring then wait on <see cref="Waiters"/>, each in its way.
+/// Regular files have no readiness; their operations may wait for a disk, unless <see cref="RwFlags.RWF_NOWAIT"/> is
+/// given, and then they answer EAGAIN.
+/// </summary>
+internal abstract partial class FileDescription
+{
+    private int _references = 1;
+    private int _flags;
+
+    protected FileDescription(OpenFlags flags) => _flags = (int)flags;
+
+    /// <summary>Access mode and status flags, as F_GETFL gives them.</summary>
+    public OpenFlags Flags => (OpenFlags)Volatile.Read(ref _flags);
+
+    public bool CanRead => (Flags & OpenFlags.O_ACCMODE) is OpenFlags.O_RDONLY or OpenFlags.O_RDWR && (Flags & OpenFlags.O_PATH) == 0;
+
+    public bool CanWrite => (Flags & OpenFlags.O_ACCMODE) is OpenFlags.O_WRONLY or OpenFlags.O_RDWR && (Flags & OpenFlags.O_PATH) == 0;
+
+    public bool IsNonBlocking => (Flags & OpenFlags.O_NONBLOCK) != 0;
+
+    /// <summary>The file position; guarded by <see cref="PositionLock"/>. Only seekable files have one.</summary>
+    public long Position;
+
+    /// <summary>Serializes calls that use the position (POSIX.1-2008 2.9.7).</summary>
+    public Lock PositionLock { get; } = new();
+
+    /// <summary>True for files with a position: pread and lseek work. False: ESPIPE.</summary>
+    public virtual bool IsSeekable => false;
+
+    /// <summary>True for regular files and block devices: no readiness, may wait for a disk.</summary>
+    public virtual bool IsRegular => false;
+
+    /// <summary>True when writing to a reader that is gone raises SIGPIPE besides EPIPE (pipes, sockets).</summary>
+    public virtual bool RaisesSigpipe => false;
+
+    /// <summary>Where to wait for readiness; null when always ready (and epoll answers EPERM).</summary>
+    public virtual WaitQueue? Waiters => null;
+
+    /// <summary>Readiness now. Files without readiness are always readable and writable.</summary>
+    public virtual PollEvents Poll() => PollEvents.POLLIN | PollEvents.POLLOUT | PollEvents.POLLRDNORM | PollEvents.POLLWRNORM;
+
+    /// <summary>
+    /// Reads at <paramref name="offset"/>, which advances; streams ignore it. Returns bytes, 0 at the end, or an errno:
+    /// EAGAIN (would block), EISDIR, EINVAL, EIO. The caller has checked <see cref="CanRead"/>.
+    /// </summary>
+    public virtual SysResult Read(IoVector to, ref long offset, RwFlags flags) => Errno.EINVAL;
+
+    /// <summary>
+    /// Writes at <paramref name="offset"/>, which advances; with O_APPEND or RWF_APPEND at the end of the file, and the
+    /// offset follows. Returns bytes or an errno: EAGAIN, EPIPE, ENOSPC, EFBIG, EIO. The caller has checked <see cref="CanWrite"/>.
+    /// </summary>
+    public virtual SysResult Write(IoVector from, ref long offset, RwFlags flags) => Errno.EINVAL;
+
+    /// <summary>Moves the position (lseek(2)); called under <see cref="PositionLock"/>. whence as Linux numbers it.</summary>
+    public virtual SysResult Seek(long offset, int whence) => Errno.ESPIPE;
+
+    /// <summary>fsync(2) or, with <paramref name="dataOnly"/>, fdatasync(2). May wait for a disk.</summary>
+    public virtual SysResult Sync(bool dataOnly) => Errno.EINVAL;
+
+    /// <summary>fallocate(2), mode bits as Linux has them. May wait for a disk.</summary>
+    public virtual SysResult Allocate(int mode, long offset, long length) => Errno.ENODEV;
+
+    /// <summary>ftruncate(2); the caller has checked <see cref="CanWrite"/>.</summary>
+    public virtual SysResult Truncate(long length) => Errno.EINVAL;
+
+    /// <summary>ioctl(2); ENOTTY when the file does not know the command.</summary>
+    public virtual SysResult Ioctl(Tasks.Task task, uint command, ulong argument) => Errno.ENOTTY;
+
+    /// <summary>What mmap(2) of this file maps; ENODEV when it cannot be mapped.</summary>
+    public virtual Errno GetMappable(out IMappable? mappable)
+    {
+        mappable = null;
+        return Errno.ENODEV;
+    }
+
+    /// <summary>Changes O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME, O_ASYNC (F_SETFL). Errors: EINVAL, EPERM.</summary>
+    public virtual Errno SetFlags(OpenFlags flags)
+    {
+        const OpenFlags Settable = OpenFlags.O_APPEND | OpenFlags.O_NONBLOCK | OpenFlags.O_DIRECT | OpenFlags.O_NOATIME | OpenFlags.O_ASYNC;
+        int old, updated;
+        do
+        {
+            old = Volatile.Read(ref _flags);
+            updated = (old & ~(int)Settable) | (int)(flags & Settable);
+        }
+        while (Interlocked.CompareExchange(ref _flags, updated, old) != old);
+        return Errno.OK;
+    }
+
+    /// <summary>
+    /// One descriptor of a table is being closed (flush, POSIX locks); the description may live on elsewhere.
+    /// </summary>
+    public virtual void OnDescriptorClosed(FdTable table)
+    {
+    }
+
+    /// <summary>The last reference is gone: give everything back. Called once; no other call is running or follows.</summary>
+    protected virtual void Release()
+    {
+    }
+
+    /// <summary>Takes a reference; the caller holds one already.</summary>
+    public void AddReference() => Interlocked.Increment(ref _references);
+
+    /// <summary>Takes a reference unless the description is already released.</summary>
+    public bool TryAddReference()
+    {
+        int n = Volatile.Read(ref _references);
+        while (n > 0)
+        {
+            int seen = Interlocked.CompareExchange(ref _references, n + 1, n);
+            if (seen == n)
+                return true;
+            n = seen;
+        }
+        return false;
+    }
+
+    /// <summary>Gives a reference back; the last one releases.</summary>
+    public void DropReference()
+    {
+        if (Interlocked.Decrement(ref _references) == 0)
+            Release();
+    }
+}
