@@ -45,8 +45,8 @@ internal sealed class WaitQueue
     }
 
     /// <summary>
-    /// Wakes every entry whose mask meets <paramref name="events"/>; of the exclusive ones only the first that takes it.
-    /// The state that the events tell of is published before the call.
+    /// Wakes every entry whose mask meets <paramref name="events"/>; of the exclusive ones only the first that takes it,
+    /// unless the events say that the file ended (POLLHUP, POLLERR), which concerns all. The state that the events tell of is published before the call.
     /// </summary>
     public void Wake(PollEvents events)
     {
@@ -55,11 +55,12 @@ internal sealed class WaitQueue
             return;
         lock (_lock)
         {
+            bool all = (events & (PollEvents.POLLHUP | PollEvents.POLLERR)) != 0;
             bool exclusiveTaken = false;
             for (WaitEntry? e = _head; e is not null;)
             {
                 WaitEntry? next = e.Next;
-                if ((e.Mask & events) != 0 && !(e.Exclusive && exclusiveTaken))
+                if ((e.Mask & events) != 0 && (all || !e.Exclusive || !exclusiveTaken))
                 {
                     bool taken = e.OnWake(events);
                     exclusiveTaken |= e.Exclusive && taken;

@@ -58,6 +58,43 @@ internal abstract partial class FileDescription
     /// </summary>
     public virtual SysResult Write(IoVector from, ref long offset, RwFlags flags) => Errno.EINVAL;
 
+    /// <summary>
+    /// read(2) and an SQE's offset of -1: at the position, which advances under its lock; streams have none. Files whose
+    /// position lives in a host description shared with other processes override it.
+    /// </summary>
+    public virtual SysResult ReadNext(IoVector to, RwFlags flags)
+    {
+        if (!IsSeekable)
+        {
+            long none = 0;
+            return Read(to, ref none, flags);
+        }
+        lock (PositionLock)
+            return Read(to, ref Position, flags);
+    }
+
+    /// <summary>write(2) and an SQE's offset of -1; as <see cref="ReadNext"/>.</summary>
+    public virtual SysResult WriteNext(IoVector from, RwFlags flags)
+    {
+        if (!IsSeekable)
+        {
+            long none = 0;
+            return Write(from, ref none, flags);
+        }
+        lock (PositionLock)
+            return Write(from, ref Position, flags);
+    }
+
+    /// <summary>
+    /// What /proc/self/fd shows for a file without a path: <c>pipe:[7]</c>, <c>anon_inode:[eventfd]</c>. Null: it has a path.
+    /// </summary>
+    public virtual string? AnonymousName => null;
+
+    /// <summary>Adds this kind's own lines to /proc/self/fdinfo (man 5 proc_pid_fdinfo), each with its line feed.</summary>
+    public virtual void AppendFdInfo(System.Text.StringBuilder text)
+    {
+    }
+
     /// <summary>Moves the position (lseek(2)); called under <see cref="PositionLock"/>. whence as Linux numbers it.</summary>
     public virtual SysResult Seek(long offset, int whence) => Errno.ESPIPE;
 
@@ -127,6 +164,9 @@ internal abstract partial class FileDescription
     public void DropReference()
     {
         if (Interlocked.Decrement(ref _references) == 0)
+        {
+            ReleaseWatches();
             Release();
+        }
     }
 }
