@@ -5,6 +5,8 @@
 // run: return 5
 // run: abort
 // run: segv
+// run: segv-blocked
+// run: segv-ignored
 // run: ill
 // run: fpe
 // run: trap
@@ -69,6 +71,16 @@ int main(int argc, char **argv)
         abort();
     if (strcmp(how, "segv") == 0)
         *(volatile int *)(uintptr_t)(arg + 8) = 1;
+    if (strcmp(how, "segv-blocked") == 0 || strcmp(how, "segv-ignored") == 0) {
+        sigset_t s;
+        sigemptyset(&s);
+        sigaddset(&s, SIGSEGV);
+        if (how[5] == 'b')
+            sigprocmask(SIG_BLOCK, &s, NULL);
+        else
+            signal(SIGSEGV, SIG_IGN);
+        *(volatile int *)(uintptr_t)(arg + 8) = 1; // deadly all the same
+    }
     if (strcmp(how, "ill") == 0)
         __asm__ volatile("ud2");
     if (strcmp(how, "fpe") == 0)
