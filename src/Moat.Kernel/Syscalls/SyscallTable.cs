@@ -71,7 +71,9 @@ internal static partial class SyscallTable
     private static SysResult DispatchTraced(Task task, in SyscallArgs args)
     {
         Tracer.Enter(task, in args);
+        (long Time, long Allocated) begin = CallStatistics.Begin();
         SysResult result = Serve(task, in args);
+        CallStatistics.End(args.Number, begin, result);
         Tracer.Leave(task, in args, result);
         return result;
     }

@@ -1,0 +1,57 @@
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Time;
+
+namespace Moat.Kernel.Trace;
+
+/// <summary>What one system call cost in all, while calls are counted.</summary>
+internal readonly record struct CallTotals(int Number, long Calls, long Errors, long Nanoseconds, long AllocatedBytes);
+
+/// <summary>Counts, times and managed allocations by system call: <c>moat do --stats</c>. Times include waiting.</summary>
+internal static class CallStatistics
+{
+    private const int Columns = 4, Rows = 512;
+
+    private static long[]? s_totals;
+
+    /// <summary>True while counting.</summary>
+    public static bool IsCounting => s_totals is not null;
+
+    /// <summary>Starts counting. Before the first guest runs.</summary>
+    public static void Start()
+    {
+        s_totals = new long[Rows * Columns];
+        Tracer.Active = true;
+    }
+
+    /// <summary>A call begins on this thread.</summary>
+    public static (long Time, long Allocated) Begin()
+        => s_totals is null ? default : (HostClock.Now, GC.GetAllocatedBytesForCurrentThread());
+
+    /// <summary>And ends.</summary>
+    public static void End(long number, (long Time, long Allocated) begin, SysResult result)
+    {
+        if (s_totals is not { } totals)
+            return;
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - begin.Allocated;
+        int row = (int)Math.Min((uint)number, Rows - 1) * Columns;
+        Interlocked.Increment(ref totals[row]);
+        if (result.IsError)
+            Interlocked.Increment(ref totals[row + 1]);
+        Interlocked.Add(ref totals[row + 2], HostClock.Now - begin.Time);
+        if (allocated != 0)
+            Interlocked.Add(ref totals[row + 3], allocated);
+    }
+
+    /// <summary>The calls that were made, the most frequent first. The last row stands for all numbers from 511 on.</summary>
+    public static List<CallTotals> Collect()
+    {
+        List<CallTotals> rows = [];
+        for (int i = 0; s_totals is { } t && i < Rows; i++)
+        {
+            if (t[i * Columns] != 0)
+                rows.Add(new CallTotals(i, t[i * Columns], t[(i * Columns) + 1], t[(i * Columns) + 2], t[(i * Columns) + 3]));
+        }
+        rows.Sort((a, b) => b.Calls.CompareTo(a.Calls));
+        return rows;
+    }
+}
