@@ -1,0 +1,38 @@
+namespace Moat.Kernel;
+
+/// <summary>A real host directory that guests see (<c>--volume</c>).</summary>
+/// <param name="Source">Absolute path on the host.</param>
+/// <param name="Destination">Absolute path in the sandbox.</param>
+/// <param name="ReadOnly">Writing answers EROFS.</param>
+internal sealed record Volume(string Source, string Destination, bool ReadOnly);
+
+/// <summary>What a sandbox is started with: the command line of <c>moat do</c>, checked for form only.</summary>
+internal sealed record SentryOptions
+{
+    /// <summary>The program: a path, or a name that PATH of <see cref="Environment"/> is searched for, inside the sandbox.</summary>
+    public required string Program { get; init; }
+
+    /// <summary>argv, the program's name first.</summary>
+    public required string[] Arguments { get; init; }
+
+    /// <summary>KEY=VALUE, as the program gets them.</summary>
+    public required string[] Environment { get; init; }
+
+    /// <summary>Host directory that is the sandbox's root, read-only beneath an in-memory overlay.</summary>
+    public string Root { get; init; } = "/";
+
+    /// <summary>The first process's current directory, in the sandbox. A directory that is not there falls back to "/".</summary>
+    public string WorkingDirectory { get; init; } = "/";
+
+    /// <summary>Mounted over the root in order.</summary>
+    public Volume[] Volumes { get; init; } = [];
+
+    /// <summary>Most guest memory, bytes; running out is ENOMEM. 0: as much as the host gives.</summary>
+    public ulong MemoryLimit { get; init; }
+}
+
+/// <summary>How the first process ended, or why it never began.</summary>
+/// <param name="ExitCode">Its exit code when <paramref name="Signal"/> and <paramref name="StartError"/> are zero.</param>
+/// <param name="Signal">The signal that killed it, or 0.</param>
+/// <param name="StartError">Why the program could not be started: ENOENT, EACCES, ENOEXEC and so on.</param>
+internal readonly record struct SentryExit(int ExitCode, int Signal, Errno StartError);
