@@ -9,14 +9,17 @@ internal sealed record Volume(string Source, string Destination, bool ReadOnly);
 /// <summary>What a sandbox is started with: the command line of <c>moat do</c>, checked for form only.</summary>
 internal sealed record SentryOptions
 {
-    /// <summary>The program: a path, or a name that PATH of <see cref="Environment"/> is searched for, inside the sandbox.</summary>
-    public required string Program { get; init; }
+    /// <summary>
+    /// The program: a path, or a name that PATH of <see cref="Environment"/> is searched for, inside the sandbox. Bytes without
+    /// NUL, as all of these: Linux's arguments and paths are no text.
+    /// </summary>
+    public required byte[] Program { get; init; }
 
     /// <summary>argv, the program's name first.</summary>
-    public required string[] Arguments { get; init; }
+    public required byte[][] Arguments { get; init; }
 
     /// <summary>KEY=VALUE, as the program gets them.</summary>
-    public required string[] Environment { get; init; }
+    public required byte[][] Environment { get; init; }
 
     /// <summary>Host directory that is the sandbox's root, read-only beneath an in-memory overlay.</summary>
     public string Root { get; init; } = "/";
