@@ -19,6 +19,9 @@ internal sealed class FdTable
     /// <summary>RLIMIT_NOFILE's soft limit: the first number that is not given out.</summary>
     public int Limit { get; set; } = 1024;
 
+    /// <summary>No descriptor at or above this number is open. A hint for select(2): may grow at once.</summary>
+    public int Capacity => Volatile.Read(ref _entries).Length;
+
     /// <summary>One task more uses this table.</summary>
     public void AddUser() => Interlocked.Increment(ref _users);
 

@@ -1,0 +1,135 @@
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.Events;
+
+/// <summary>
+/// The files that one task polls in one call: poll(2), select(2) and their kin. Belongs to the task and is reused;
+/// nothing is allocated once its entries exist.
+/// </summary>
+internal sealed class PollSet(Task task)
+{
+    private const int Kept = 1024;
+
+    private readonly Task _task = task;
+    private Entry[] _entries = [];
+    private bool _registered;
+
+    /// <summary>How many files the set has.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>What was ready of the file added as number <paramref name="index"/>, at the last look.</summary>
+    public PollEvents Ready(int index) => _entries[index].Ready;
+
+    /// <summary>
+    /// Adds a file and takes over the caller's reference. POLLERR and POLLHUP are always looked for. Null: not open,
+    /// which is ready with POLLNVAL.
+    /// </summary>
+    public void Add(FileDescription? file, PollEvents events)
+    {
+        if (Count == _entries.Length)
+            Array.Resize(ref _entries, Math.Max(16, Count * 2));
+        Entry entry = _entries[Count] ??= new Entry(_task);
+        Count++;
+        entry.File = file;
+        entry.Wanted = events | PollEvents.POLLERR | PollEvents.POLLHUP;
+        entry.Ready = PollEvents.None;
+    }
+
+    /// <summary>Adds a descriptor of the task; EBADF leaves a POLLNVAL entry. O_PATH descriptors are not open here.</summary>
+    public Errno Add(int fd, PollEvents events)
+    {
+        FileDescription? file = _task.Files.Get(fd);
+        if (file is not null && (file.Flags & OpenFlags.O_PATH) != 0)
+        {
+            file.DropReference();
+            file = null;
+        }
+        Add(file, events);
+        return file is null ? Errno.EBADF : Errno.OK;
+    }
+
+    /// <summary>Keeps the place of a descriptor that is to be ignored (poll(2): negative).</summary>
+    public void AddIgnored()
+    {
+        Add(null, PollEvents.None);
+        _entries[Count - 1].Wanted = PollEvents.None;
+    }
+
+    /// <summary>
+    /// Waits until a file is ready, a signal comes or the deadline passes (0: only looks). Returns how many are ready, 0 when
+    /// the deadline passed, EINTR when interrupted with none ready.
+    /// </summary>
+    public SysResult Wait(long deadline)
+    {
+        int ready = Look();
+        if (ready > 0 || deadline == 0)
+            return ready;
+        Register();
+        WaitOutcome outcome = WaitOutcome.Woken;
+        while (true)
+        {
+            ready = Look();
+            if (ready > 0 || outcome == WaitOutcome.TimedOut)
+                return ready;
+            if (outcome == WaitOutcome.Interrupted)
+                return Errno.EINTR;
+            outcome = _task.Block(deadline);
+        }
+    }
+
+    /// <summary>Leaves all queues and gives the files back.</summary>
+    public void Clear()
+    {
+        for (int i = 0; i < Count; i++)
+        {
+            Entry entry = _entries[i];
+            if (_registered)
+                entry.Remove();
+            entry.File?.DropReference();
+            entry.File = null;
+        }
+        _registered = false;
+        Count = 0;
+        if (_entries.Length > Kept)
+            Array.Resize(ref _entries, Kept);
+    }
+
+    private void Register()
+    {
+        _registered = true;
+        for (int i = 0; i < Count; i++)
+        {
+            Entry entry = _entries[i];
+            entry.File?.Waiters?.Add(entry, entry.Wanted);
+        }
+    }
+
+    private int Look()
+    {
+        int ready = 0;
+        for (int i = 0; i < Count; i++)
+        {
+            Entry entry = _entries[i];
+            if (entry.File is not null)
+                entry.Ready = entry.File.Poll() & entry.Wanted;
+            else
+                entry.Ready = entry.Wanted == PollEvents.None ? PollEvents.None : PollEvents.POLLNVAL;
+            if (entry.Ready != PollEvents.None)
+                ready++;
+        }
+        return ready;
+    }
+
+    private sealed class Entry(Task task) : WaitEntry
+    {
+        public FileDescription? File;
+        public PollEvents Wanted, Ready;
+
+        public override bool OnWake(PollEvents events)
+        {
+            task.Wake();
+            return true;
+        }
+    }
+}

@@ -1,0 +1,24 @@
+using Moat.Kernel.Events;
+
+namespace Moat.Kernel.Tasks;
+
+internal sealed partial class Task
+{
+    private const int PollBytesKept = 64 * 1024;
+
+    private PollSet? _pollSet;
+    private byte[] _pollBytes = [];
+
+    /// <summary>The set that this task's poll and select calls use; empty between calls.</summary>
+    public PollSet PollSet => _pollSet ??= new PollSet(this);
+
+    /// <summary>Room for the pollfd or fd_set words of the call being served; kept for the next one unless it is large.</summary>
+    public Span<byte> PollBytes(int length)
+    {
+        if (length > PollBytesKept)
+            return new byte[length];
+        if (length > _pollBytes.Length)
+            _pollBytes = new byte[Math.Max(512, (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)length))];
+        return _pollBytes.AsSpan(0, length);
+    }
+}
