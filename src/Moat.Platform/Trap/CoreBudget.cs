@@ -1,0 +1,42 @@
+using Moat.Host;
+
+namespace Moat.Platform.Trap;
+
+/// <summary>
+/// Who may spin. A guest thread and its sentry thread take turns, so an active pair needs one core; a pair whose waiting
+/// half spins needs one more. Spinning is allowed while active pairs and spinners together do not exceed the cores.
+/// </summary>
+internal static class CoreBudget
+{
+    private static readonly int s_cores = Environment.ProcessorCount;
+    private static int s_active, s_spinners;
+
+    /// <summary>Pairs that run guest code or serve a call.</summary>
+    public static int Active => Volatile.Read(ref s_active);
+
+    /// <summary>Permits to spin that are held.</summary>
+    public static int Spinners => Volatile.Read(ref s_spinners);
+
+    /// <summary>False when a holder must give its permit back.</summary>
+    public static bool Fits => Volatile.Read(ref s_active) + Volatile.Read(ref s_spinners) <= s_cores;
+
+    /// <summary>Counts a pair as active.</summary>
+    public static void Enter() => Interlocked.Increment(ref s_active);
+
+    /// <summary>Counts a pair as blocked or gone.</summary>
+    public static void Leave() => Interlocked.Decrement(ref s_active);
+
+    /// <summary>Takes a permit to spin, if a core is free for it.</summary>
+    public static bool TryTakePermit()
+    {
+        if (Volatile.Read(ref s_active) + Volatile.Read(ref s_spinners) >= s_cores)
+            return false;
+        if (Interlocked.Increment(ref s_spinners) + Volatile.Read(ref s_active) <= s_cores)
+            return true;
+        Interlocked.Decrement(ref s_spinners);
+        return false;
+    }
+
+    /// <summary>Gives a permit back.</summary>
+    public static void ReturnPermit() => Interlocked.Decrement(ref s_spinners);
+}

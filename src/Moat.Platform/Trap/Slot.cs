@@ -1,0 +1,78 @@
+namespace Moat.Platform.Trap;
+
+/// <summary>
+/// The slot: 64 KiB shared by one guest thread and the sentry. Offsets in bytes. The guest can write all of it, at any time.
+/// </summary>
+internal static class Slot
+{
+    /// <summary>Size and alignment.</summary>
+    public const ulong Size = 0x10000;
+
+    // Written by the stub only. Event is also the word that the host clears when the thread ends (CLONE_CHILD_CLEARTID):
+    // event numbers are never zero, and zero says that the thread is gone.
+    public const int Event = 0x000, Kind = 0x004, Number = 0x008, Arguments = 0x010;
+
+    // Written by the sentry only.
+    public const int Command = 0x040, Operation = 0x044, ReturnOrNumber = 0x048, CommandArguments = 0x050;
+
+    // Each flag is written by its owner only.
+    public const int SentrySleeps = 0x080, StubSleeps = 0x0C0;
+
+    /// <summary>How long the stub may spin for a reply, in steps; written by the sentry only.</summary>
+    public const int Spins = 0x100;
+
+    /// <summary>RIP RSP RBX RBP R12 R13 R14 R15 of the fast path (reserved).</summary>
+    public const int FastRegisters = 0x140;
+
+    // The SIGNAL event: u32 number, u32 si_code, u64 addresses of siginfo and ucontext; result of a host call; bases; si_arch.
+    public const int SignalNumber = 0x1C0, SignalCode = 0x1C4, SignalInfo = 0x1C8, Context = 0x1D0, HostResult = 0x1D8;
+    public const int FsBase = 0x1E0, GsBase = 0x1E8, SignalArch = 0x1F0;
+
+    /// <summary>End of the stack that a new thread boots on; the signal stack begins here.</summary>
+    public const int SignalStack = 0x1000;
+
+    /// <summary>Values of <see cref="Kind"/>.</summary>
+    public const uint KindSignal = 1, KindFast = 2, KindDone = 3, KindStart = 4;
+
+    /// <summary>
+    /// Values of <see cref="Operation"/>. Resume: C0 bit 0 sets FS base to C1, bit 1 GS base to C2.
+    /// SystemCall: the number in <see cref="ReturnOrNumber"/>, C0 to C5. Trap, Clone and SetFs are reserved.
+    /// </summary>
+    public const uint OpResume = 1, OpSystemCall = 2, OpTrap = 3, OpClone = 4, OpSetFs = 5, OpExit = 6;
+
+    // Offsets in the host's struct ucontext and siginfo_t.
+    public const int ContextRegisters = 40, ContextFpuPointer = 224, ContextEnd = 304;
+    public const int InfoCode = 8, InfoAddress = 16, InfoSize = 128;
+}
+
+/// <summary>
+/// The control area at the start of the slot file: requests to the service thread. The guest can read its first half and
+/// write none of it: results come as pwrite from memory that the guest cannot change.
+/// </summary>
+internal static class Control
+{
+    /// <summary>Size of the area; slots follow.</summary>
+    public const ulong Size = 0x10000;
+
+    /// <summary>Where the part begins that the stub can write.</summary>
+    public const ulong Scratch = 0x8000;
+
+    // Written by the sentry: request number, count of calls, steps to spin for the next request, "the sentry sleeps".
+    public const int Request = 0x000, Count = 0x004, Spins = 0x008, SentrySleeps = 0x00C;
+
+    // Written by the service thread through its descriptor: number of the request that is done; its first error.
+    public const int Done = 0x080, Error = 0x084;
+
+    /// <summary>stack_t of the thread being made.</summary>
+    public const int StackT = 0x0C0;
+
+    /// <summary>Host calls: u32 number, u32 flags, u64 unused, six arguments; 64 bytes each.</summary>
+    public const int Calls = 0x100, CallSize = 64, MaxCalls = 48;
+
+    /// <summary>Flags of a call: run it even after an error; its own error does not count.</summary>
+    public const uint Always = 1, IgnoreError = 2;
+
+    // In the writable part: what the stub found at its start, the new thread's id, the structures of recvmsg.
+    public const int BootVdso = 0x8000, NewTid = 0x8010, MessageHeader = 0x8040, MessageVector = 0x8080;
+    public const int MessageControl = 0x80A0, MessageData = 0x80C0;
+}

@@ -1,0 +1,175 @@
+using Moat.Host;
+
+namespace Moat.Platform.Trap;
+
+/// <summary>Requests to the service thread: several host calls in one hand-off.</summary>
+public sealed unsafe partial class TrapAddressSpace
+{
+    private const uint SYS_close = 3, SYS_mmap = 9, SYS_mprotect = 10, SYS_munmap = 11, SYS_madvise = 28, SYS_recvmsg = 47;
+    private const int EINVAL = 22, ESRCH = 3;
+    private const ulong MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10;
+
+    // One request at a time.
+    private readonly Lock _requestGate = new();
+    private uint _request;
+    private int _calls;
+
+    /// <inheritdoc/>
+    public override int MapMemory(ulong address, ulong length, ulong fileOffset, MapAccess access)
+    {
+        if (!InGuestSpace(address, length))
+            return -EINVAL;
+        lock (_requestGate)
+        {
+            Add(SYS_mmap, 0, address, length, (ulong)access, MAP_SHARED | MAP_FIXED, StubLayout.MemoryFd, fileOffset);
+            return RunRequest();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int MapHostFile(ulong address, ulong length, int hostFd, ulong fileOffset, MapAccess access, bool shared)
+    {
+        if (!InGuestSpace(address, length))
+            return -EINVAL;
+        lock (_requestGate)
+        {
+            if (_dead)
+                return -ESRCH;
+            int sent = HostSyscall.SendDescriptor(_socket, hostFd);
+            if (sent < 0)
+                return sent;
+            WriteMessageHeader();
+            // The stub has no other descriptors, so the one that comes gets the lowest free number.
+            Add(SYS_recvmsg, 0, StubLayout.SocketFd, StubLayout.Slots + Control.MessageHeader, 0x40 /* MSG_DONTWAIT */);
+            Add(SYS_mmap, 0, address, length, (ulong)access, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, StubLayout.ReceivedFd, fileOffset);
+            Add(SYS_close, Control.Always | Control.IgnoreError, StubLayout.ReceivedFd);
+            int result = RunRequest();
+
+            // The message header is in memory that the guest can write. A descriptor that stays in the queue
+            // would be mapped in place of the next one.
+            if (result < 0 && HostSyscall.UnreceivedBytes(_socket) != 0)
+                Kill();
+            return result;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int Unmap(ulong address, ulong length)
+    {
+        if (!InGuestSpace(address, length))
+            return -EINVAL;
+        lock (_requestGate)
+        {
+            Add(SYS_munmap, 0, address, length);
+            return RunRequest();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int Protect(ulong address, ulong length, MapAccess access)
+    {
+        if (!InGuestSpace(address, length))
+            return -EINVAL;
+        lock (_requestGate)
+        {
+            Add(SYS_mprotect, 0, address, length, (ulong)access);
+            return RunRequest();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int Populate(ulong address, ulong length, bool write)
+    {
+        if (!InGuestSpace(address, length))
+            return -EINVAL;
+        lock (_requestGate)
+        {
+            Add(SYS_madvise, 0, address, length, write ? 23u : 22u /* MADV_POPULATE_WRITE, _READ */);
+            return RunRequest();
+        }
+    }
+
+    private static bool InGuestSpace(ulong address, ulong length)
+        => ((address | length) & 0xfff) == 0 && length != 0 && address >= StubLayout.GuestMin
+            && address < StubLayout.GuestMax && length <= StubLayout.GuestMax - address;
+
+    // Adds a host call to the request under construction. The caller holds the gate.
+    private void Add(uint nr, uint flags, params ReadOnlySpan<ulong> arguments)
+    {
+        if (_dead)
+            return; // RunRequest answers; the memory may be gone.
+        if (_calls == Control.MaxCalls)
+            throw new InvalidOperationException("too many host calls in one request");
+        byte* call = _base + Control.Calls + _calls++ * Control.CallSize;
+        *(uint*)call = nr;
+        *(uint*)(call + 4) = flags;
+        for (var i = 0; i < 6; i++)
+            *(ulong*)(call + 16 + 8 * i) = i < arguments.Length ? arguments[i] : 0;
+    }
+
+    // Runs the request: 0, or -errno of the first host call that failed; the ones after it did not run, unless marked so.
+    private int RunRequest()
+    {
+        if (_dead)
+        {
+            _calls = 0;
+            return -ESRCH;
+        }
+
+        *(uint*)(_base + Control.Count) = (uint)_calls;
+        _calls = 0;
+        *(uint*)(_base + Control.Error) = 0;
+        uint* request = (uint*)(_base + Control.Request);
+        bool spin = CoreBudget.TryTakePermit();
+        Volatile.Write(ref *(uint*)(_base + Control.SentrySleeps), spin ? 0u : 1u);
+        Volatile.Write(ref *request, ++_request);
+        HostSyscall.FutexWake(request, 1);
+        if (spin)
+        {
+            SpinForRequest();
+            CoreBudget.ReturnPermit();
+        }
+
+        return AwaitRequest();
+    }
+
+    private void SpinForRequest()
+    {
+        uint* done = (uint*)(_base + Control.Done);
+        for (var left = TrapThread.SpinChunks; left > 0 && CoreBudget.Fits && !_dead; left--)
+        {
+            uint seen = Volatile.Read(ref *done);
+            if (seen == _request || Handoff.Spin(done, seen, TrapThread.SpinChunk) == _request)
+                return;
+        }
+    }
+
+    private int AwaitRequest()
+    {
+        uint* done = (uint*)(_base + Control.Done);
+        Interlocked.Exchange(ref *(uint*)(_base + Control.SentrySleeps), 1);
+        while (true)
+        {
+            uint seen = Volatile.Read(ref *done);
+            if (_dead)
+                return -ESRCH;
+            if (seen == _request)
+                return -*(int*)(_base + Control.Error);
+            HostSyscall.FutexWait(done, seen);
+        }
+    }
+
+    private void WriteMessageHeader()
+    {
+        ulong* header = (ulong*)(_base + Control.MessageHeader);
+        ulong* vector = (ulong*)(_base + Control.MessageVector);
+        vector[0] = StubLayout.Slots + Control.MessageData;
+        vector[1] = 1;
+        header[0] = header[1] = 0;
+        header[2] = StubLayout.Slots + Control.MessageVector;
+        header[3] = 1;
+        header[4] = StubLayout.Slots + Control.MessageControl;
+        header[5] = 24;
+        header[6] = 0;
+    }
+}

@@ -1,0 +1,215 @@
+using Moat.Host;
+
+namespace Moat.Platform.Trap;
+
+/// <summary>A guest thread: a thread of a stub process and the slot that it shares with its sentry thread.</summary>
+public sealed unsafe partial class TrapThread : GuestThread
+{
+    /// <summary>
+    /// SIGUSR1. Not a real-time signal: those queue, fail when the queue is full, and a stale one costs a switch each.
+    /// The guest's own signals never reach the host, so the number means nothing to it.
+    /// </summary>
+    internal const int InterruptSignal = 10;
+
+    // State: who may be interrupted.
+    private const int InGuest = 1, Pending = 2, Gone = 4;
+
+    private readonly TrapAddressSpace _space;
+    private readonly byte* _slot;
+    private readonly ulong _stubSlot;
+    private readonly int _tid;
+    private int _state;
+    private uint _event = 1;
+    private byte* _context;
+    private bool _setFs, _setGs;
+    private ulong _fsBase, _gsBase;
+    private bool _exceptionIsCall;
+
+    internal TrapThread(TrapAddressSpace space, byte* slot, ulong stubSlot, int index, int tid)
+    {
+        _space = space;
+        _slot = slot;
+        _stubSlot = stubSlot;
+        Index = index;
+        _tid = tid;
+    }
+
+    /// <inheritdoc/>
+    public override ref GuestRegisters Registers => ref *(GuestRegisters*)(_context + Slot.ContextRegisters);
+
+    internal int Index { get; }
+
+    /// <inheritdoc/>
+    public override GuestFault Fault
+    {
+        get
+        {
+            ref GuestRegisters registers = ref Registers;
+            var fault = new GuestFault { Signal = *(int*)(_slot + Slot.SignalNumber) };
+            if (_exceptionIsCall)
+            {
+                // int 0x80 and its kin: what the processor raises where no such gate exists.
+                const int SI_KERNEL = 0x80, GeneralProtection = 13;
+                return fault with { Signal = TrapAddressSpace.SIGSEGV, Code = SI_KERNEL, TrapNumber = GeneralProtection };
+            }
+
+            fault.Code = *(int*)(_slot + Slot.SignalCode);
+            fault.TrapNumber = registers.TrapNo;
+            fault.ErrorCode = registers.Err;
+            ulong info = *(ulong*)(_slot + Slot.SignalInfo);
+            if (InSlot(info, Slot.InfoSize))
+                fault.Address = *(ulong*)(_slot + (info - _stubSlot) + Slot.InfoAddress);
+            return fault;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override ulong FsBase
+    {
+        get => _setFs || !_space.Platform.HasFsGsBase ? _fsBase : *(ulong*)(_slot + Slot.FsBase);
+        set => SetBase(value, ref _fsBase, ref _setFs);
+    }
+
+    /// <inheritdoc/>
+    public override ulong GsBase
+    {
+        get => _setGs || !_space.Platform.HasFsGsBase ? _gsBase : *(ulong*)(_slot + Slot.GsBase);
+        set => SetBase(value, ref _gsBase, ref _setGs);
+    }
+
+    /// <inheritdoc/>
+    public override StopReason Switch()
+    {
+        if ((Volatile.Read(ref _state) & Gone) != 0)
+            return StopReason.Died;
+        Activate();
+        while (true)
+        {
+            if (Interlocked.CompareExchange(ref _state, InGuest, 0) != 0)
+            {
+                Interlocked.And(ref _state, ~Pending);
+                return StopReason.Interrupted;
+            }
+
+            PrepareResume();
+            bool alive = Exchange();
+            int state = Interlocked.Exchange(ref _state, 0);
+            if (!alive || !TakeContext())
+                return Die();
+            if (Classify() is { } reason)
+                return reason;
+            // The interrupt, or a signal from outside. One that belongs to a request which is gone already is nobody's.
+            if ((state & Pending) != 0)
+                return StopReason.Interrupted;
+        }
+    }
+
+    /// <inheritdoc/>
+    public override void Interrupt()
+    {
+        int state = Interlocked.Or(ref _state, Pending);
+        if ((state & (InGuest | Pending | Gone)) == InGuest)
+            _space.Signal(_tid, InterruptSignal);
+    }
+
+    /// <inheritdoc/>
+    public override void Dispose()
+    {
+        if ((Interlocked.Or(ref _state, Gone) & Gone) == 0)
+        {
+            *(uint*)(_slot + Slot.Operation) = Slot.OpExit;
+            Reply();
+        }
+
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+            return;
+        Deactivate();
+        _space.Retire(this);
+    }
+
+    /// <summary>Waits for the trap that ends the thread's start. False when the thread or its stub ended.</summary>
+    internal bool AwaitStart()
+    {
+        if (!Wait(spin: false) || !TakeContext())
+            return false;
+        _space.Platform.LearnFpu(new ReadOnlySpan<byte>(_slot, (int)Slot.Size), FpuOffset());
+        ref GuestRegisters registers = ref Registers;
+        GuestRegisters blank = default;
+        (blank.Cs, blank.Gs, blank.Fs, blank.Ss, blank.Rflags) = (registers.Cs, registers.Gs, registers.Fs, registers.Ss, 0x202);
+        registers = blank;
+        return true;
+    }
+
+    private bool InSlot(ulong address, ulong length)
+        => address >= _stubSlot + Slot.SignalStack && address <= _stubSlot + Slot.Size - length;
+
+    // The frame's address comes from guest memory: false when no frame can be there.
+    private bool TakeContext()
+    {
+        ulong context = Volatile.Read(ref *(ulong*)(_slot + Slot.Context));
+        if ((context & 7) != 0 || !InSlot(context, Slot.ContextEnd))
+            return false;
+        _context = _slot + (context - _stubSlot);
+        return true;
+    }
+
+    private StopReason? Classify()
+    {
+        int signal = *(int*)(_slot + Slot.SignalNumber);
+        int code = *(int*)(_slot + Slot.SignalCode);
+        _exceptionIsCall = false;
+        switch (signal)
+        {
+            case TrapAddressSpace.SIGSYS when code == 1 /* SYS_SECCOMP */:
+                if (*(uint*)(_slot + Slot.SignalArch) == SeccompData.AuditArchX86_64)
+                    return StopReason.Syscall;
+                _exceptionIsCall = true;
+                return StopReason.Fault;
+            case TrapAddressSpace.SIGSEGV or TrapAddressSpace.SIGBUS or TrapAddressSpace.SIGFPE
+                or TrapAddressSpace.SIGILL or TrapAddressSpace.SIGTRAP when code > 0: // not by kill(2)
+                return StopReason.Fault;
+            default:
+                return null;
+        }
+    }
+
+    private StopReason Die()
+    {
+        // A thread that broke the protocol takes its process with it; a process that is dead already does not mind.
+        Interlocked.Or(ref _state, Gone);
+        if (*(uint*)(_slot + Slot.Event) != 0)
+            _space.Kill();
+        Deactivate();
+        return StopReason.Died;
+    }
+
+    private void SetBase(ulong value, ref ulong field, ref bool changed)
+    {
+        // The stub cannot load anything else; the kernel has refused it (arch_prctl: EPERM).
+        if (value >= 1UL << 47)
+            return;
+        field = value;
+        changed = true;
+    }
+
+    private void PrepareResume()
+    {
+        ulong flags = 0;
+        ulong* arguments = (ulong*)(_slot + Slot.CommandArguments);
+        if (_setFs)
+        {
+            flags |= 1;
+            arguments[1] = _fsBase;
+        }
+
+        if (_setGs)
+        {
+            flags |= 2;
+            arguments[2] = _gsBase;
+        }
+
+        _setFs = _setGs = false;
+        arguments[0] = flags;
+        *(uint*)(_slot + Slot.Operation) = Slot.OpResume;
+    }
+}
