@@ -14,7 +14,10 @@ internal abstract partial class FileDescription
     private int _references = 1;
     private int _flags;
 
-    protected FileDescription(OpenFlags flags) => _flags = (int)flags;
+    /// <summary>Keeps of open(2)'s flags those that belong to the description.</summary>
+    protected FileDescription(OpenFlags flags) => _flags = (int)(flags & ~OpeningFlags);
+
+    private const OpenFlags OpeningFlags = OpenFlags.O_CREAT | OpenFlags.O_EXCL | OpenFlags.O_NOCTTY | OpenFlags.O_TRUNC | OpenFlags.O_CLOEXEC;
 
     /// <summary>Access mode and status flags, as F_GETFL gives them.</summary>
     public OpenFlags Flags => (OpenFlags)Volatile.Read(ref _flags);

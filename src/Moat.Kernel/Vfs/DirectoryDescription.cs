@@ -1,0 +1,42 @@
+namespace Moat.Kernel.Vfs;
+
+/// <summary>
+/// An open directory whose entries the inode itself enumerates by stable positions (<see cref="Inode.ReadEntries"/>).
+/// </summary>
+internal class DirectoryDescription(OpenFlags flags) : FileDescription(flags)
+{
+    public override bool IsSeekable => true;
+
+    public override SysResult Read(Memory.IoVector to, ref long offset, RwFlags flags) => Errno.EISDIR;
+
+    public override SysResult Seek(long offset, int whence)
+    {
+        const int SEEK_SET = 0, SEEK_CUR = 1;
+        if (whence == SEEK_CUR)
+            offset += Position;
+        else if (whence != SEEK_SET)
+            return Errno.EINVAL;
+        if (offset < 0)
+            return Errno.EINVAL;
+        return Position = offset;
+    }
+
+    public override SysResult Sync(bool dataOnly) => 0;
+
+    public override Errno SyncRange(long offset, long length, uint flags) => Errno.OK;
+
+    public override Errno ReadDirectory(ref DirectoryEmitter into)
+    {
+        if (Path.Dentry.IsDeleted)
+            return Errno.ENOENT;
+        if (!into.EmitDots(Path, ref Position))
+            return Errno.OK;
+        return Inode.ReadEntries(ref Position, ref into);
+    }
+}
+
+/// <summary>A descriptor made with O_PATH: a place, and nothing to read or write (EBADF).</summary>
+internal sealed class PathDescription(OpenFlags flags) : FileDescription(flags)
+{
+    public override Errno SetFlags(OpenFlags flags) => Errno.EBADF;
+}

@@ -1,0 +1,69 @@
+namespace Moat.Kernel.Vfs;
+
+internal abstract partial class FileDescription
+{
+    private Mount? _mount;
+    private Dentry? _dentry;
+
+    /// <summary>
+    /// Where it was opened. What has no name anywhere (pipes, event descriptors) gets a place of its own when first asked.
+    /// </summary>
+    public VfsPath Path
+    {
+        get
+        {
+            if (Volatile.Read(ref _dentry) is null)
+            {
+                VfsPath place = AnonymousFileSystem.MakePlace(AnonymousName ?? "anon_inode:[unknown]");
+                Volatile.Write(ref _mount, place.Mount);
+                Interlocked.CompareExchange(ref _dentry, place.Dentry, null);
+            }
+            return new VfsPath(_mount!, _dentry!);
+        }
+
+        // Set once, before anybody else sees the description.
+        set
+        {
+            _mount = value.Mount;
+            Volatile.Write(ref _dentry, value.Dentry);
+        }
+    }
+
+    /// <summary>The file behind it, for everything that is not reading or writing.</summary>
+    public Inode Inode => Path.Inode;
+
+    /// <summary>fstat(2).</summary>
+    public virtual Errno GetStat(out FileStat stat) => Inode.GetStat(out stat);
+
+    /// <summary>
+    /// The part of open(2) that may wait: OK when the file is open, EAGAIN when the caller has to wait on <see cref="Waiters"/> and
+    /// ask again (a FIFO without its other end), or the error of the open.
+    /// </summary>
+    public virtual Errno FinishOpen() => Errno.OK;
+
+    /// <summary>
+    /// getdents64(2): emits entries from <see cref="Position"/> on until the buffer is full, and moves it; called under
+    /// <see cref="PositionLock"/>. ENOTDIR, ENOENT (deleted).
+    /// </summary>
+    public virtual Errno ReadDirectory(ref DirectoryEmitter into) => Errno.ENOTDIR;
+
+    /// <summary>posix_fadvise(2); advice is valid.</summary>
+    public virtual Errno Advise(long offset, long length, int advice) => Errno.OK;
+
+    /// <summary>sync_file_range(2); arguments are valid. ESPIPE for what is no file, directory, link or block device.</summary>
+    public virtual Errno SyncRange(long offset, long length, uint flags) => Errno.ESPIPE;
+
+    /// <summary>Seals of a memory file (F_GET_SEALS); EINVAL for everything else.</summary>
+    public virtual SysResult GetSeals() => Errno.EINVAL;
+
+    /// <summary>F_ADD_SEALS. EPERM, EBUSY; EINVAL when the file has no seals.</summary>
+    public virtual Errno AddSeals(Seals seals) => Errno.EINVAL;
+
+    /// <summary>
+    /// F_SETPIPE_SZ (bytes given) and F_GETPIPE_SZ (-1): the size in bytes, or EBADF for what is no pipe.
+    /// </summary>
+    public virtual SysResult PipeSize(long bytes) => Errno.EBADF;
+
+    /// <summary>A host descriptor whose bytes are this file's, for copying on the host (copy_file_range, sendfile); -1: none.</summary>
+    public virtual int HostDescriptor => -1;
+}

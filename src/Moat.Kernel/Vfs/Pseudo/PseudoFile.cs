@@ -1,0 +1,84 @@
+using System.Text;
+using Moat.Kernel.Memory;
+
+namespace Moat.Kernel.Vfs.Pseudo;
+
+/// <summary>
+/// A file whose text is generated: derive and append to a StringBuilder (one char per byte). The text is made when reading
+/// starts at position 0 and stays for the reads that follow, so a reader sees one consistent version.
+/// </summary>
+internal abstract class PseudoFile(FileSystem fileSystem, uint permissions = 0x124)
+    : PseudoInode(fileSystem, FileMode.S_IFREG | permissions)
+{
+    /// <summary>Appends the whole content. <paramref name="opener"/>: who opened it. An error is what read(2) returns (ESRCH, EACCES).</summary>
+    public abstract Errno Generate(in Caller opener, StringBuilder text);
+
+    /// <summary>Takes what is written, whole (man 5 proc). Returns bytes taken or an errno; read-only files answer EIO.</summary>
+    public virtual SysResult Accept(in Caller opener, ReadOnlySpan<byte> text, long offset) => Errno.EIO;
+
+    public override Errno Open(in Caller caller, VfsPath path, OpenFlags flags, out FileDescription? file)
+    {
+        file = new PseudoFileDescription(this, in caller, flags);
+        return Errno.OK;
+    }
+}
+
+/// <summary>An open generated file.</summary>
+internal sealed class PseudoFileDescription(PseudoFile inode, in Caller opener, OpenFlags flags) : FileDescription(flags)
+{
+    private const int MaxWrite = 65536;
+
+    private readonly Caller _opener = opener;
+    private readonly Lock _lock = new();
+    private byte[]? _content;
+
+    public override bool IsSeekable => true;
+
+    public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
+    {
+        lock (_lock)
+        {
+            if (_content is null || offset == 0)
+            {
+                StringBuilder text = new();
+                Errno error = inode.Generate(in _opener, text);
+                if (error != Errno.OK)
+                    return error;
+                byte[] content = new byte[text.Length];
+                int filled = 0;
+                foreach (ReadOnlyMemory<char> chunk in text.GetChunks())
+                    filled += Encoding.Latin1.GetBytes(chunk.Span, content.AsSpan(filled));
+                _content = content;
+            }
+            if (offset >= _content.Length)
+                return 0;
+            int copied = to.CopyFrom(_content.AsSpan((int)offset));
+            offset += copied;
+            return copied;
+        }
+    }
+
+    public override SysResult Write(IoVector from, ref long offset, RwFlags flags)
+    {
+        byte[] text = new byte[Math.Min(from.Remaining, MaxWrite)];
+        int length = from.CopyTo(text);
+        SysResult result = inode.Accept(in _opener, text.AsSpan(0, length), offset);
+        if (!result.IsError)
+            offset += result.Value;
+        return result;
+    }
+
+    public override SysResult Seek(long offset, int whence)
+    {
+        const int SEEK_SET = 0, SEEK_CUR = 1;
+        if (whence == SEEK_CUR)
+            offset += Position;
+        else if (whence != SEEK_SET)
+            return Errno.EINVAL;
+        if (offset < 0)
+            return Errno.EINVAL;
+        return Position = offset;
+    }
+
+    public override SysResult Truncate(long length) => 0;
+}
