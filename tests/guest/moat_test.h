@@ -362,6 +362,8 @@ static int mt_main(int argc, char **argv)
             mt_put("%s\n", mt.names[i]);
         return 0;
     }
+    for (int fd = 3; fd < MT_FDS; fd++)
+        close(fd); // what the shell left open
     mt_defaults();
     if (mt.timeout > 0) {
         sigset_t all, old;
