@@ -34,7 +34,8 @@ public static unsafe class HostStreamCalls
     }
 
     /// <summary>
-    /// Opens what a descriptor stands for once more, close-on-exec: a description of its own, whose flags nobody shares.
+    /// Opens what a descriptor stands for once more, close-on-exec and without becoming its terminal's session: a description of
+    /// its own, whose flags nobody shares.
     /// </summary>
     public static int Reopen(int fd, int flags)
     {
@@ -93,13 +94,15 @@ public static unsafe class HostStreamCalls
     /// <summary>ioctl(2) with a plain number.</summary>
     public static long IoctlValue(int fd, uint command, ulong argument) => HostSyscall.Call(16, fd, command, (long)argument);
 
-    /// <summary>st_mode of a descriptor, or -errno.</summary>
-    public static long GetMode(int fd)
+    /// <summary>fstat(2). Returns 0 or -errno.</summary>
+    public static int GetStat(int fd, out Stat stat)
     {
-        // struct stat: 144 bytes, st_mode at 24.
-        byte* stat = stackalloc byte[144];
-        long r = HostSyscall.Call(5 /* fstat */, fd, (long)stat);
-        return r < 0 ? r : *(uint*)(stat + 24);
+        // SAFETY: stat has the size of struct stat and is pinned for the call.
+        fixed (Stat* p = &stat)
+        {
+            *p = default;
+            return (int)HostSyscall.Call(5 /* fstat */, fd, (long)p);
+        }
     }
 
     /// <summary>What /proc/self/fd shows for a descriptor: its path or a name in brackets; empty when unknown.</summary>

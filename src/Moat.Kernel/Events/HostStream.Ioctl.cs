@@ -41,15 +41,6 @@ internal sealed partial class HostStream
         return copied != Errno.OK ? copied : result;
     }
 
-    private bool IsTerminal
-    {
-        get
-        {
-            Span<byte> termios = stackalloc byte[64];
-            return HostStreamCalls.Ioctl(_fd, 0x5401 /* TCGETS */, termios) == 0;
-        }
-    }
-
     /// <summary>The commands that are passed on: how many bytes they carry (struct termios 36, termio 18, termios2 44, winsize 8).</summary>
     private static bool Describe(uint command, out int size, out Direction direction)
     {

@@ -4,6 +4,21 @@ using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.Events;
 
+/// <summary>How a standard stream is kept from blocking Moat.</summary>
+internal enum HostStreamKind
+{
+    /// <summary>Has a position, or never blocks: regular files, block devices, /dev/null and its like.</summary>
+    Plain,
+
+    /// <summary>A pipe, terminal or character device behind a description of its own.</summary>
+    Own,
+
+    /// <summary>The same where the host does not let it be opened again: asked before each call whether it would block.</summary>
+    Shared,
+
+    Socket,
+}
+
 /// <summary>
 /// A standard stream: a descriptor that Moat was started with, shared with whoever started it. O_NONBLOCK is never set on
 /// a shared description. Pipes and terminals are opened once more, as a description of Moat's own; sockets are asked not
@@ -12,37 +27,26 @@ namespace Moat.Kernel.Events;
 /// </summary>
 internal sealed unsafe partial class HostStream : FileDescription
 {
-    private enum Kind
-    {
-        /// <summary>Has a position, or never blocks: regular files, block devices, /dev/null and its like.</summary>
-        Plain,
-
-        /// <summary>A pipe, terminal or character device behind a description of its own.</summary>
-        Own,
-
-        /// <summary>The same where the host does not let it be opened again: asked before each call whether it would block.</summary>
-        Shared,
-
-        Socket,
-    }
-
     private readonly HostNotifier _notifier;
-    private readonly Kind _kind;
-    private readonly uint _mode;
-    private readonly int _original, _fd;
+    private readonly HostStreamSource _source;
+    private readonly HostStreamKind _kind;
+    private readonly int _fd;
     private readonly Lock _lock = new();
     private readonly WaitQueue? _waiters;
     private int _watch = -1;
 
-    private HostStream(HostNotifier notifier, int original, int fd, Kind kind, uint mode, bool hasReadiness, OpenFlags flags)
+    /// <summary>
+    /// Takes over a reference to the source, and the descriptor if it is not the source's own. O_APPEND is the host's business where
+    /// the description has it.
+    /// </summary>
+    internal HostStream(HostNotifier notifier, HostStreamSource source, int fd, HostStreamKind kind, OpenFlags flags)
         : base(flags)
     {
         _notifier = notifier;
-        _original = original;
+        _source = source;
         _fd = fd;
         _kind = kind;
-        _mode = mode;
-        _waiters = hasReadiness ? new WaitQueue() : null;
+        _waiters = source.HasReadiness ? new WaitQueue() : null;
     }
 
     /// <summary>
@@ -50,44 +54,40 @@ internal sealed unsafe partial class HostStream : FileDescription
     /// </summary>
     public static HostStream? Create(HostNotifier notifier, int hostFd)
     {
-        const int O_NONBLOCK = 0x800;
-        long mode = HostStreamCalls.GetMode(hostFd);
-        int flags = HostStreamCalls.GetFlags(hostFd);
-        if (mode < 0 || flags < 0)
+        HostStreamSource? source = HostStreamSource.Create(hostFd);
+        if (source is null)
             return null;
-        uint type = (uint)mode & FileMode.S_IFMT;
         int fd = hostFd;
-        Kind kind = type switch
+        HostStreamKind kind = HostStreamKind.Plain;
+        if (source.Type == FileMode.S_IFSOCK)
         {
-            FileMode.S_IFSOCK => Kind.Socket,
-            FileMode.S_IFIFO or FileMode.S_IFCHR => Kind.Shared,
-            _ => Kind.Plain,
-        };
-        bool hasReadiness = kind != Kind.Plain;
-        if (kind == Kind.Shared)
+            kind = HostStreamKind.Socket;
+        }
+        else if (source.HasReadiness)
         {
-            hasReadiness = CanBeWatched(hostFd);
-            if (!hasReadiness)
-            {
-                kind = Kind.Plain;
-            }
-            else if (HostStreamCalls.Reopen(hostFd, (flags & (int)OpenFlags.O_ACCMODE) | O_NONBLOCK) is >= 0 and int own)
+            kind = HostStreamKind.Shared;
+            if (HostStreamCalls.Reopen(hostFd, (int)(source.Flags & OpenFlags.O_ACCMODE | OpenFlags.O_NONBLOCK)) is >= 0 and int own)
             {
                 fd = own;
-                kind = Kind.Own;
+                kind = HostStreamKind.Own;
             }
         }
-        // O_NONBLOCK of the shared description is the starter's; the guest starts with what it would have seen.
-        return new HostStream(notifier, hostFd, fd, kind, (uint)mode, hasReadiness, (OpenFlags)flags);
+        return new HostStream(notifier, source, fd, kind, source.Flags)
+        {
+            Path = AnonymousFileSystem.MakePlace(new HostStreamInode(source, notifier), source.Name),
+        };
     }
 
-    public override bool IsSeekable => _kind == Kind.Plain && IsRegular;
+    /// <summary>The host's terminal is behind it.</summary>
+    public bool IsTerminal => _source.IsTerminal;
 
-    public override bool IsRegular => (_mode & FileMode.S_IFMT) is FileMode.S_IFREG or FileMode.S_IFBLK;
+    public override bool IsSeekable => _source.IsSeekable;
 
-    public override bool RaisesSigpipe => (_mode & FileMode.S_IFMT) is FileMode.S_IFIFO or FileMode.S_IFSOCK;
+    public override bool IsRegular => _source.Type is FileMode.S_IFREG or FileMode.S_IFBLK;
 
-    public override string AnonymousName => HostStreamCalls.GetName(_original);
+    public override bool RaisesSigpipe => _source.Type is FileMode.S_IFIFO or FileMode.S_IFSOCK;
+
+    public override Errno GetStat(out FileStat stat) => HostStreamInode.ToFileStat(_fd, out stat);
 
     public override WaitQueue? Waiters
     {
@@ -108,7 +108,7 @@ internal sealed unsafe partial class HostStream : FileDescription
 
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
-        long r = IsSeekable ? HostStreamCalls.Read(_fd, to.Items, to.Count, offset, (int)flags) : ReadStream(to, flags);
+        long r = IsSeekable ? HostStreamCalls.Read(_fd, to.Items, to.Count, offset, (int)HostFlags(flags)) : ReadStream(to, flags);
         if (r > 0 && IsSeekable)
             offset += r;
         return Done(to, r);
@@ -117,7 +117,7 @@ internal sealed unsafe partial class HostStream : FileDescription
     public override SysResult Write(IoVector from, ref long offset, RwFlags flags)
     {
         flags |= Appending;
-        long r = IsSeekable ? HostStreamCalls.Write(_fd, from.Items, from.Count, offset, (int)flags) : WriteStream(from, flags);
+        long r = IsSeekable ? HostStreamCalls.Write(_fd, from.Items, from.Count, offset, (int)HostFlags(flags)) : WriteStream(from, flags);
         if (r > 0 && IsSeekable)
             offset += r;
         return Done(from, r);
@@ -128,7 +128,7 @@ internal sealed unsafe partial class HostStream : FileDescription
     public override SysResult WriteNext(IoVector from, RwFlags flags) => Done(from, WriteStream(from, flags | Appending));
 
     public override SysResult Seek(long offset, int whence)
-        => IsSeekable ? FromHost(HostStreamCalls.Seek(_fd, offset, whence)) : _kind == Kind.Plain ? 0 : Errno.ESPIPE;
+        => FromHost(HostStreamCalls.Seek(_fd, offset, whence));
 
     public override SysResult Sync(bool dataOnly) => FromHost(HostStreamCalls.Sync(_fd, dataOnly));
 
@@ -137,7 +137,6 @@ internal sealed unsafe partial class HostStream : FileDescription
     public override SysResult Allocate(int mode, long offset, long length)
         => FromHost(HostStreamCalls.Allocate(_fd, mode, offset, length));
 
-    /// <summary>Gives the host descriptors back, so that a reader of this stream sees its end now and not when Moat ends.</summary>
     protected override void Release()
     {
         lock (_lock)
@@ -145,30 +144,28 @@ internal sealed unsafe partial class HostStream : FileDescription
             if (_watch >= 0)
                 _notifier.Unwatch(_watch, _fd);
         }
-        if (_fd != _original)
+        if (_fd != _source.Fd)
             HostStreamCalls.Close(_fd);
-        // Standard error stays: Moat itself may have to say something.
-        if (_original is 0 or 1)
-            HostStreamCalls.ReplaceByNull(_original);
+        _source.DropReference();
     }
 
     /// <summary>O_APPEND set by the guest, which the shared description does not have.</summary>
-    private RwFlags Appending => (Flags & OpenFlags.O_APPEND) != 0 && IsSeekable ? RwFlags.RWF_APPEND : RwFlags.None;
+    private RwFlags Appending => (Flags & OpenFlags.O_APPEND) != 0 && IsRegular ? RwFlags.RWF_APPEND : RwFlags.None;
 
     private long ReadStream(IoVector to, RwFlags flags)
     {
-        if (_kind == Kind.Socket)
+        if (_kind == HostStreamKind.Socket)
             return HostStreamCalls.Receive(_fd, to.Items, to.Count);
-        if (_kind == Kind.Shared && (Poll() & (PollEvents.POLLIN | PollEvents.POLLERR | PollEvents.POLLHUP)) == 0)
+        if (_kind == HostStreamKind.Shared && (Poll() & (PollEvents.POLLIN | PollEvents.POLLERR | PollEvents.POLLHUP)) == 0)
             return -(long)Errno.EAGAIN;
         return HostStreamCalls.Read(_fd, to.Items, to.Count, -1, (int)HostFlags(flags));
     }
 
     private long WriteStream(IoVector from, RwFlags flags)
     {
-        if (_kind == Kind.Socket)
+        if (_kind == HostStreamKind.Socket)
             return HostStreamCalls.Send(_fd, from.Items, from.Count);
-        if (_kind == Kind.Shared)
+        if (_kind == HostStreamKind.Shared)
         {
             if ((Poll() & (PollEvents.POLLOUT | PollEvents.POLLERR | PollEvents.POLLHUP)) == 0)
                 return -(long)Errno.EAGAIN;
@@ -182,7 +179,7 @@ internal sealed unsafe partial class HostStream : FileDescription
     }
 
     /// <summary>Only regular files know these; streams answer EOPNOTSUPP to some of them.</summary>
-    private RwFlags HostFlags(RwFlags flags) => IsSeekable ? flags : RwFlags.None;
+    private RwFlags HostFlags(RwFlags flags) => IsRegular ? flags : RwFlags.None;
 
     private static SysResult Done(IoVector vector, long result)
     {
@@ -201,11 +198,5 @@ internal sealed unsafe partial class HostStream : FileDescription
             if (_watch < 0 && _notifier.Watch(_fd, _waiters!) is { IsError: false } watch)
                 Volatile.Write(ref _watch, (int)watch.Value);
         }
-    }
-
-    private static bool CanBeWatched(int fd)
-    {
-        using HostEpoll probe = new();
-        return probe.Add(fd, 0, 0) == 0;
     }
 }

@@ -1,4 +1,5 @@
 using Moat.Kernel.Events;
+using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.Pipes;
 
@@ -21,8 +22,6 @@ internal sealed partial class Pipe
 
     private const PollEvents Readable = PollEvents.POLLIN | PollEvents.POLLRDNORM;
     private const PollEvents Writable = PollEvents.POLLOUT | PollEvents.POLLWRNORM;
-
-    private static long s_nextInode = 1;
 
     private readonly Lock _lock = new();
     private PipeBuffer[] _slots = new PipeBuffer[DefaultSlots];
@@ -52,7 +51,10 @@ internal sealed partial class Pipe
     public WaitQueue OpenWaiters { get; } = new();
 
     /// <summary>Inode number of an anonymous pipe; also the lock order between two pipes.</summary>
-    public long Inode { get; } = Interlocked.Increment(ref s_nextInode);
+    public ulong Number { get; } = AnonymousFileSystem.NextInode();
+
+    /// <summary>What /proc/self/fd shows.</summary>
+    public string Name => $"pipe:[{Number}]";
 
     /// <summary>Capacity, bytes (F_GETPIPE_SZ).</summary>
     public int Capacity => Volatile.Read(ref _slots).Length * PipePage.Size;

@@ -1,6 +1,7 @@
 using Moat.Kernel.Events;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.Pipes;
@@ -22,24 +23,22 @@ internal sealed partial class PipeFile : FileDescription
 
     public override bool RaisesSigpipe => true;
 
-    public override string AnonymousName => $"pipe:[{Pipe.Inode}]";
-
-    public override WaitQueue Waiters => !CanWrite ? Pipe.ReadWaiters : !CanRead ? Pipe.WriteWaiters : Pipe.BothWaiters;
+    /// <summary>Readiness; for an open that waits for the other end, that end.</summary>
+    public override WaitQueue Waiters => !IsConnected ? Pipe.OpenWaiters : !CanWrite ? Pipe.ReadWaiters : !CanRead ? Pipe.WriteWaiters : Pipe.BothWaiters;
 
     /// <summary>Both ends of a new pipe; <paramref name="flags"/>: O_NONBLOCK, O_DIRECT.</summary>
-    public static void Create(OpenFlags flags, out PipeFile readEnd, out PipeFile writeEnd)
+    public static void Create(OpenFlags flags, Credentials creator, out PipeFile readEnd, out PipeFile writeEnd)
     {
         Pipe pipe = new();
-        // The write end first: a read end without O_NONBLOCK then has seen a writer and hangs up without one.
-        writeEnd = new PipeFile(pipe, OpenFlags.O_WRONLY | flags) { SawWriter = true };
-        readEnd = new PipeFile(pipe, OpenFlags.O_RDONLY | flags) { SawWriter = true };
+        VfsPath place = AnonymousFileSystem.MakePlace(new PipeInode(pipe, creator), pipe.Name);
+        writeEnd = new PipeFile(pipe, OpenFlags.O_WRONLY | flags) { SawWriter = true, Path = place };
+        readEnd = new PipeFile(pipe, OpenFlags.O_RDONLY | flags) { SawWriter = true, Path = place };
     }
 
     /// <summary>
-    /// Opens a FIFO (fifo(7)) without waiting. ENXIO: O_WRONLY and O_NONBLOCK without a reader. The caller waits on
-    /// <see cref="Pipe.OpenWaiters"/> until <see cref="IsConnected"/>, or drops the file when that is interrupted.
+    /// Opens a FIFO (fifo(7)) without waiting. ENXIO: O_WRONLY and O_NONBLOCK without a reader. <see cref="FinishOpen"/> waits.
     /// </summary>
-    public static Errno OpenFifo(Pipe pipe, OpenFlags flags, out PipeFile? file)
+    public static Errno OpenFifo(Pipe pipe, OpenFlags flags, out FileDescription? file)
     {
         file = null;
         bool writeOnly = (flags & OpenFlags.O_ACCMODE) == OpenFlags.O_WRONLY;
@@ -62,13 +61,19 @@ internal sealed partial class PipeFile : FileDescription
     private int _opensSeen;
 
     /// <summary>True once the other end was opened, which open(2) of a FIFO waits for.</summary>
-    public bool IsConnected => !_waitsForOpens || (CanWrite ? Pipe.ReaderOpens : Pipe.WriterOpens) != _opensSeen;
+    private bool IsConnected => !_waitsForOpens || (CanWrite ? Pipe.ReaderOpens : Pipe.WriterOpens) != _opensSeen;
 
     /// <summary>There was a writer since this end was opened: without one now it is hung up.</summary>
     private bool SawWriter { get; set; }
 
+    public override Errno FinishOpen() => IsConnected ? Errno.OK : Errno.EAGAIN;
+
+    public override SysResult PipeSize(long bytes) => bytes < 0 ? Pipe.Capacity : Pipe.SetCapacity((uint)bytes);
+
     public override PollEvents Poll()
     {
+        if (!IsConnected)
+            return PollEvents.None;
         PollEvents events = PollEvents.None;
         if (CanRead)
             events |= Pipe.PollRead(SawWriter || Pipe.WriterOpens != _writerOpensAtOpen);
@@ -84,7 +89,7 @@ internal sealed partial class PipeFile : FileDescription
 
     public override SysResult Allocate(int mode, long offset, long length) => Errno.ESPIPE;
 
-    public override SysResult Ioctl(Tasks.Task task, uint command, ulong argument)
+    public override SysResult Ioctl(Task task, uint command, ulong argument)
     {
         const uint FIONREAD = 0x541B;
         if (command != FIONREAD)

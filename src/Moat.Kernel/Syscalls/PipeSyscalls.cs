@@ -20,7 +20,7 @@ internal static class PipeSyscalls
         if ((flags & O_NOTIFICATION_PIPE) != 0)
             return Errno.ENOPKG;
         bool closeOnExec = (flags & OpenFlags.O_CLOEXEC) != 0;
-        PipeFile.Create(flags & ~OpenFlags.O_CLOEXEC, out PipeFile readEnd, out PipeFile writeEnd);
+        PipeFile.Create(flags & ~OpenFlags.O_CLOEXEC, task.Credentials, out PipeFile readEnd, out PipeFile writeEnd);
         SysResult first = task.Files.Install(readEnd, closeOnExec);
         if (first.IsError)
         {
