@@ -40,7 +40,7 @@ internal sealed unsafe partial class FrameAllocator
         byte* resident = stackalloc byte[Pages];
         int pages = (int)(length / PageSize);
         // SAFETY: one byte a page; the range is mapped. Pages that were never touched are zero and stay absent.
-        if (HostSyscall.Call(27 /* mincore */, (long)(File.Base + offset), (long)length, (long)resident) < 0)
+        if (HostMapping.Residency(File.Base + offset, length, resident) < 0)
         {
             File.Punch(offset, length);
             return;

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using Moat.Host;
 using Moat.Kernel.Syscalls;
 using Moat.Platform;
 
@@ -5,54 +7,262 @@ namespace Moat.Kernel.Memory;
 
 internal sealed unsafe partial class MemoryManager
 {
+    /// <summary>Most bytes of one transfer (MAX_RW_COUNT).</summary>
+    public const ulong MAX_RW_COUNT = 0x7ffff000;
+
     /// <summary>Copies guest memory into <paramref name="destination"/>: all of it, or EFAULT.</summary>
-    public Errno CopyIn(UserPtr source, Span<byte> destination) => throw new NotSupportedException();
+    public Errno CopyIn(UserPtr source, Span<byte> destination)
+    {
+        _access.EnterRead();
+        // SAFETY: pinned for the copy.
+        fixed (byte* p = destination)
+        {
+            Errno error = Copy(source.Address, p, (ulong)destination.Length, toGuest: false);
+            _access.ExitRead();
+            return error;
+        }
+    }
 
     /// <summary>Copies <paramref name="source"/> into guest memory: all of it, or EFAULT (a prefix may be written).</summary>
-    public Errno CopyOut(UserPtr destination, ReadOnlySpan<byte> source) => throw new NotSupportedException();
+    public Errno CopyOut(UserPtr destination, ReadOnlySpan<byte> source)
+    {
+        _access.EnterRead();
+        // SAFETY: pinned for the copy; only read from.
+        fixed (byte* p = source)
+        {
+            Errno error = Copy(destination.Address, p, (ulong)source.Length, toGuest: true);
+            _access.ExitRead();
+            return error;
+        }
+    }
 
     /// <summary>Reads one <typeparamref name="T"/> from guest memory, once.</summary>
     public Errno Read<T>(UserPtr<T> source, out T value)
         where T : unmanaged
     {
-        value = default;
-        fixed (T* p = &value)
-            return CopyIn(source, new Span<byte>(p, sizeof(T))); // SAFETY: value lives on the caller's frame; fixed pins it.
+        T copy = default;
+        // SAFETY: a local of the size given.
+        _access.EnterRead();
+        Errno error = Copy(source.Address, (byte*)&copy, (ulong)sizeof(T), toGuest: false);
+        _access.ExitRead();
+        value = copy;
+        return error;
     }
 
     /// <summary>Writes one <typeparamref name="T"/> to guest memory.</summary>
     public Errno Write<T>(UserPtr<T> destination, in T value)
         where T : unmanaged
     {
-        fixed (T* p = &value)
-            return CopyOut(destination, new ReadOnlySpan<byte>(p, sizeof(T))); // SAFETY: as above.
+        T copy = value;
+        // SAFETY: a local of the size given.
+        _access.EnterRead();
+        Errno error = Copy(destination.Address, (byte*)&copy, (ulong)sizeof(T), toGuest: true);
+        _access.ExitRead();
+        return error;
     }
 
     /// <summary>
     /// Copies a NUL-terminated string. Returns its length without the NUL, EFAULT, or ENAMETOOLONG when no NUL is within
     /// <paramref name="destination"/>.
     /// </summary>
-    public SysResult CopyInString(UserPtr source, Span<byte> destination) => throw new NotSupportedException();
+    public SysResult CopyInString(UserPtr source, Span<byte> destination)
+    {
+        const ulong Chunk = 128;
+        ulong done = 0, room = (ulong)destination.Length;
+        SysResult result = Errno.ENAMETOOLONG;
+        _access.EnterRead();
+        fixed (byte* p = destination)
+        {
+            while (done < room)
+            {
+                ulong at = source.Address + done;
+                // Never past the page: what follows the string may be inaccessible.
+                ulong n = Math.Min(Math.Min(Chunk, room - done), PageSize - (at & (PageSize - 1)));
+                if (Copy(at, p + done, n, toGuest: false) != Errno.OK)
+                {
+                    result = Errno.EFAULT;
+                    break;
+                }
+                int nul = destination.Slice((int)done, (int)n).IndexOf((byte)0);
+                if (nul >= 0)
+                {
+                    result = (long)done + nul;
+                    break;
+                }
+                done += n;
+            }
+        }
+        _access.ExitRead();
+        return result;
+    }
 
     /// <summary>
     /// Begins access by translation: until <see cref="EndAccess"/> spans got by <see cref="Translate"/> stay this guest's memory.
-    /// Short, never around a wait. Nests in one task.
+    /// Short, never around a wait. Nests in one thread.
     /// </summary>
-    public void BeginAccess() => throw new NotSupportedException();
+    public void BeginAccess() => _access.EnterRead();
 
-    /// <summary>Ends what <see cref="BeginAccess"/> began; spans are invalid from here on.</summary>
-    public void EndAccess() => throw new NotSupportedException();
+    /// <summary>Ends what <see cref="BeginAccess"/> began, in the same thread; spans are invalid from here on.</summary>
+    public void EndAccess() => _access.ExitRead();
 
     /// <summary>
     /// Appends the host spans of a guest range to <paramref name="into"/>, as far as it is mapped with
     /// <paramref name="access"/>. Returns the bytes translated, fewer than <paramref name="length"/> when a page in the
     /// range is not accessible: the caller answers EFAULT when it gets none of a range that is not empty.
     /// </summary>
-    public ulong Translate(UserPtr address, ulong length, MapAccess access, IoVector into) => throw new NotSupportedException();
+    public ulong Translate(UserPtr address, ulong length, MapAccess access, IoVector into)
+    {
+        ulong done = 0;
+        bool write = (access & MapAccess.Write) != 0;
+        while (done < length && TryGetPiece(address.Address + done, length - done, write, out Piece piece))
+        {
+            into.Add(piece.Host, piece.Length);
+            into.MayFault |= piece.MayFault;
+            done += piece.Length;
+        }
+        return done;
+    }
 
     /// <summary>
     /// Translates a guest array of struct iovec, at most 1024 entries and MAX_RW_COUNT bytes in all. Stops at the first
     /// inaccessible byte. EFAULT when the array cannot be read or nothing is accessible, EINVAL for bad counts and lengths.
     /// </summary>
-    public Errno TranslateVector(UserPtr iovec, int count, MapAccess access, IoVector into) => throw new NotSupportedException();
+    public Errno TranslateVector(UserPtr iovec, int count, MapAccess access, IoVector into)
+    {
+        const int MaxEntries = 1024, Chunk = 64;
+        if ((uint)count > MaxEntries)
+            return Errno.EINVAL;
+        IoVec* entries = stackalloc IoVec[Chunk];
+        ulong before = into.Remaining, total = 0, translated = 0;
+        for (int i = 0; i < count; i += Chunk)
+        {
+            int n = Math.Min(Chunk, count - i);
+            // SAFETY: a stack buffer of Chunk entries.
+            Errno error = CopyIn(iovec + (ulong)(i * sizeof(IoVec)), new Span<byte>(entries, n * sizeof(IoVec)));
+            if (error == Errno.OK && HasNegativeLength(entries, n))
+                error = Errno.EINVAL;
+            if (error != Errno.OK)
+            {
+                into.Truncate(before);
+                return error;
+            }
+            for (int k = 0; k < n; k++)
+            {
+                ulong length = Math.Min(entries[k].Length, MAX_RW_COUNT - total);
+                // After the first inaccessible byte the rest is only checked.
+                if (translated == total)
+                    translated += Translate(new UserPtr(entries[k].Base), length, access, into);
+                total += length;
+            }
+        }
+        return total > 0 && translated == 0 ? Errno.EFAULT : Errno.OK;
+    }
+
+    private static bool HasNegativeLength(IoVec* entries, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            if ((long)entries[i].Length < 0)
+                return true;
+        }
+        return false;
+    }
+
+    /// <summary>Contiguous sentry memory behind guest memory.</summary>
+    private ref struct Piece
+    {
+        public byte* Host;
+        public ulong Length;
+
+        /// <summary>A host file's: only SafeCopy and host calls may touch it.</summary>
+        public bool MayFault;
+
+        /// <summary>The mapping of a host file's piece.</summary>
+        public HostView? View;
+    }
+
+    private Errno Copy(ulong address, byte* buffer, ulong length, bool toGuest)
+    {
+        while (length > 0)
+        {
+            if (!TryGetPiece(address, length, toGuest, out Piece piece))
+                return Errno.EFAULT;
+            byte* from = toGuest ? buffer : piece.Host;
+            byte* to = toGuest ? piece.Host : buffer;
+            if (piece.MayFault)
+            {
+                if (SafeCopy.Copy(to, from, (nuint)piece.Length) != 0)
+                    return Errno.EFAULT;
+            }
+            else
+            {
+                // SAFETY: memory-file bytes never fault, and the read lock keeps them this guest's.
+                Unsafe.CopyBlockUnaligned(to, from, (uint)piece.Length);
+            }
+            address += piece.Length;
+            buffer += piece.Length;
+            length -= piece.Length;
+        }
+        return Errno.OK;
+    }
+
+    /// <summary>What is behind an address, up to <paramref name="length"/> bytes and 1 GiB. Under the lock, either side.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryGetPiece(ulong address, ulong length, bool write, out Piece piece)
+    {
+        piece = default;
+        Vma? vma = _vmas.Find(address);
+        // x86 cannot express write-only or execute-only pages: any access reads, as in Linux.
+        if (vma is null || (write ? (vma.Access & MapAccess.Write) == 0 : vma.Access == MapAccess.None))
+            return false;
+        ulong within = address - vma.Start;
+        piece.Length = Math.Min(Math.Min(length, vma.End - address), 1UL << 30);
+        if (vma.Kind is VmaKind.Frames or VmaKind.FileMemory)
+        {
+            piece.Host = Frames.Pointer(vma.Offset + within);
+            return true;
+        }
+        return TryGetFilePiece(vma, within, write, ref piece);
+    }
+
+    private bool TryGetFilePiece(Vma vma, ulong within, bool write, ref Piece piece)
+    {
+        if (vma.Kind == VmaKind.HostFile)
+        {
+            piece.View = ViewOf(vma);
+            if (piece.View is null)
+                return false;
+            piece.Host = piece.View.Pointer(vma.Offset + within);
+            piece.MayFault = true;
+            return true;
+        }
+        // Beyond the end of a file when it was mapped: the file may have grown. Private writable pages appear by a fault only.
+        if (vma.File is null || (!vma.IsShared && (vma.Access & MapAccess.Write) != 0))
+            return false;
+        ulong page = PageDown(within), offset = within - page;
+        if (vma.File.Resolve(vma.FileOffset + page, PageUp(piece.Length + offset), out Backing backing) != Errno.OK
+            || backing.HostFd >= 0 || backing.Length <= offset)
+        {
+            return false;
+        }
+        piece.Length = Math.Min(piece.Length, backing.Length - offset);
+        piece.Host = Frames.Pointer(backing.Offset + offset);
+        return true;
+    }
+
+    private static HostView? ViewOf(Vma vma)
+    {
+        HostView? view = Volatile.Read(ref vma.View);
+        if (view is not null)
+            return view;
+        bool writable = vma.IsShared && (vma.MaxAccess & MapAccess.Write) != 0;
+        view = HostView.Create(vma.HostFd, vma.Offset, vma.Length, writable);
+        if (view is null)
+            return null;
+        HostView? winner = Interlocked.CompareExchange(ref vma.View, view, null);
+        if (winner is null)
+            return view;
+        view.DropReference();
+        return winner;
+    }
 }

@@ -6,6 +6,108 @@ namespace Moat.Kernel.Memory;
 /// A guest address space: the set of its mappings (VMAs) and the one door to guest memory. Guest addresses are hostile:
 /// every access is translated, and what is not mapped with the right access is EFAULT.
 /// </summary>
+/// <remarks>
+/// The mappings and what is mapped in the guest change together, under the write side of the access lock; a call that fails leaves
+/// both as they were, or the range unmapped. Files are asked (<see cref="IMappable"/>) under that lock, so they may not access guest memory
+/// from there.
+/// </remarks>
 internal sealed partial class MemoryManager
 {
+    /// <summary>Bytes of a page.</summary>
+    public const ulong PageSize = FrameAllocator.PageSize;
+
+    /// <summary>Most mappings (vm.max_map_count).</summary>
+    public const int MaxMappings = 65530;
+
+    /// <summary>Bytes kept free below a mapping that grows down (stack_guard_gap).</summary>
+    public const ulong StackGuardGap = 256 * PageSize;
+
+    /// <summary>Lowest address that mmap(2) may be told (vm.mmap_min_addr).</summary>
+    public const ulong MinMapAddress = 65536;
+
+    private static long s_lastId;
+
+    private readonly AccessLock _access = new();
+    private readonly VmaSet _vmas = new();
+    private readonly List<Vma> _old = [], _new = [];
+    private int _users = 1;
+
+    /// <summary>
+    /// Makes an empty one that owns <paramref name="space"/>; mappings lie within [min, max), bytes.
+    /// </summary>
+    public MemoryManager(FrameAllocator frames, AddressSpace space, ulong minAddress, ulong maxAddress)
+    {
+        Frames = frames;
+        Space = space;
+        MinAddress = minAddress;
+        MaxAddress = maxAddress;
+        // Below the main stack, as Linux leaves room for it: at least 128 MiB.
+        MapTop = maxAddress - (128UL << 20) - StackGuardGap;
+        Id = (ulong)Interlocked.Increment(ref s_lastId);
+    }
+
+    /// <summary>Makes an empty one with an address space of its own. Throws HostException when the host refuses.</summary>
+    public MemoryManager(Sentry sentry)
+        : this(sentry.Frames, sentry.Platform.CreateAddressSpace(), sentry.Platform.MinAddress, sentry.Platform.MaxAddress)
+    {
+    }
+
+    /// <summary>Unique number, never reused.</summary>
+    public ulong Id { get; }
+
+    /// <summary>Where memory comes from.</summary>
+    public FrameAllocator Frames { get; }
+
+    /// <summary>The guest side.</summary>
+    public AddressSpace Space { get; }
+
+    /// <summary>Lowest address that can be mapped.</summary>
+    public ulong MinAddress { get; }
+
+    /// <summary>First address that cannot be mapped any more.</summary>
+    public ulong MaxAddress { get; }
+
+    /// <summary>mmap(2) without an address places mappings downwards from here.</summary>
+    public ulong MapTop { get; }
+
+    /// <summary>One user more: a task, a worker.</summary>
+    public void AddUser() => Interlocked.Increment(ref _users);
+
+    /// <summary>One user less; the last one ends the address space and frees its memory.</summary>
+    public void DropUser()
+    {
+        if (Interlocked.Decrement(ref _users) != 0)
+            return;
+        _access.EnterWrite();
+        Space.Dispose();
+        _vmas.Detach(0, ulong.MaxValue, _old);
+        DiscardOld();
+        _access.ExitWrite();
+    }
+
+    /// <summary>Gives back what is behind mappings that the guest no longer has.</summary>
+    private void DiscardOld()
+    {
+        foreach (Vma vma in _old)
+            Discard(vma);
+        _old.Clear();
+    }
+
+    private void Discard(Vma vma)
+    {
+        if (vma.Kind == VmaKind.Frames)
+            Frames.Free(vma.Offset, vma.Length);
+        if ((vma.Flags & VmaFlags.Locked) != 0)
+            LockedBytes -= vma.Length;
+        vma.View?.DropReference();
+        vma.File?.RemoveMapping(vma.FileOffset, vma.Length);
+        _vmas.Recycle(vma);
+    }
+
+    internal static ulong PageDown(ulong value) => value & ~(PageSize - 1);
+
+    internal static ulong PageUp(ulong value) => (value + PageSize - 1) & ~(PageSize - 1);
+
+    /// <summary>A host's -errno from the guest side, as a system call answers it.</summary>
+    private static Errno FromHost(int result) => result >= 0 ? Errno.OK : result == -(int)Errno.EACCES ? Errno.EACCES : Errno.ENOMEM;
 }

@@ -1,0 +1,29 @@
+namespace Moat.Host;
+
+/// <summary>Mappings of host files in the sentry, and host calls on them. Results: values or -errno.</summary>
+public static unsafe class HostMapping
+{
+    /// <summary>
+    /// Maps bytes of a host file shared, readable and, when asked for, writable. Touch them by <see cref="SafeCopy"/> only: somebody may
+    /// truncate the file. Returns the address or -errno. Offset and length: whole pages.
+    /// </summary>
+    public static long MapFile(int fd, ulong offset, ulong length, bool writable)
+    {
+        const int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1;
+        return HostSyscall.Call(9 /* mmap */, 0, (long)length, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, (long)offset);
+    }
+
+    /// <summary>Removes a mapping made by <see cref="MapFile"/>.</summary>
+    public static void Unmap(long address, ulong length) => HostSyscall.Call(11 /* munmap */, address, (long)length);
+
+    /// <summary>msync(2) with MS_SYNC: waits until the file's bytes are on the disk. 0 or -errno.</summary>
+    public static long Sync(long address, ulong length) => HostSyscall.Call(26 /* msync */, address, (long)length, 4);
+
+    /// <summary>mincore(2): one byte a page. 0 or -errno.</summary>
+    public static long Residency(void* address, ulong length, byte* pages)
+        => HostSyscall.Call(27 /* mincore */, (long)address, (long)length, (long)pages);
+
+    /// <summary>pread(2) into sentry memory that cannot fault. Bytes or -errno.</summary>
+    public static long Read(int fd, void* destination, ulong length, ulong offset)
+        => HostSyscall.Call(17 /* pread64 */, fd, (long)destination, (long)length, (long)offset);
+}

@@ -1,0 +1,86 @@
+using Moat.Host;
+using Moat.Kernel.Syscalls;
+
+namespace Moat.Kernel.Memory;
+
+internal sealed unsafe partial class MemoryManager
+{
+    /// <summary>
+    /// Compares a guest word with <paramref name="expected"/> and replaces it by <paramref name="value"/> in one step; the word's
+    /// value before is <paramref name="seen"/>. EFAULT when it is not writable, EINVAL when not aligned.
+    /// </summary>
+    public Errno CompareExchange32(UserPtr address, uint expected, uint value, out uint seen)
+    {
+        seen = 0;
+        if ((address.Address & 3) != 0)
+            return Errno.EINVAL;
+        _access.EnterRead();
+        Errno error = Errno.EFAULT;
+        if (TryGetPiece(address.Address, sizeof(uint), write: true, out Piece piece))
+        {
+            // SAFETY: an aligned word lies within one page; memory-file bytes never fault.
+            seen = Interlocked.CompareExchange(ref *(uint*)piece.Host, value, expected);
+            error = Errno.OK;
+        }
+        _access.ExitRead();
+        return error;
+    }
+
+    /// <summary>Reads an aligned guest word in one step. EFAULT, EINVAL.</summary>
+    public Errno Load32(UserPtr address, out uint value)
+    {
+        value = 0;
+        if ((address.Address & 3) != 0)
+            return Errno.EINVAL;
+        _access.EnterRead();
+        Errno error = Errno.EFAULT;
+        if (TryGetPiece(address.Address, sizeof(uint), write: false, out Piece piece))
+        {
+            uint word;
+            error = Errno.OK;
+            // SAFETY: as above; a host file's word is read by the copy that survives faults.
+            if (!piece.MayFault)
+                word = Volatile.Read(ref *(uint*)piece.Host);
+            else if (SafeCopy.Copy(&word, piece.Host, sizeof(uint)) != 0)
+                (word, error) = (0, Errno.EFAULT);
+            value = word;
+        }
+        _access.ExitRead();
+        return error;
+    }
+
+    /// <summary>
+    /// What word a futex address means; false: EFAULT. <paramref name="shared"/> false (FUTEX_PRIVATE_FLAG): the address in this
+    /// memory, mapped or not. Else, in a shared mapping, the place in the memory file or the host file behind it.
+    /// </summary>
+    public bool TryGetFutexKey(UserPtr address, bool shared, out FutexKey key)
+    {
+        key = new FutexKey(Id, 0, address.Address);
+        if (!shared)
+            return address.Address < MaxAddress;
+        _access.EnterRead();
+        bool found = TryGetSharedKey(address.Address, ref key);
+        _access.ExitRead();
+        return found;
+    }
+
+    private bool TryGetSharedKey(ulong address, ref FutexKey key)
+    {
+        Vma? vma = _vmas.Find(address);
+        if (vma is null || vma.Access == Platform.MapAccess.None)
+            return false;
+        ulong within = address - vma.Start;
+        if (!vma.IsShared)
+            return true;
+        if (vma.Kind == VmaKind.HostFile)
+        {
+            key = new FutexKey(vma.File!.MapDevice | (1UL << 63), vma.File.MapInode, vma.FileOffset + within);
+            return true;
+        }
+        // SAFETY: only the difference of two addresses in the memory file is taken.
+        if (!TryGetPiece(address, 1, write: false, out Piece piece))
+            return false;
+        key = new FutexKey(0, 0, (ulong)(piece.Host - Frames.File.Base));
+        return true;
+    }
+}
