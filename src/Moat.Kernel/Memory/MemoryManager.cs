@@ -70,6 +70,9 @@ internal sealed partial class MemoryManager
     /// <summary>mmap(2) without an address places mappings downwards from here.</summary>
     public ulong MapTop { get; }
 
+    /// <summary>Makes a guest thread in this address space; throws HostException when the host refuses.</summary>
+    public GuestThread CreateThread() => Space.CreateThread();
+
     /// <summary>One user more: a task, a worker.</summary>
     public void AddUser() => Interlocked.Increment(ref _users);
 
