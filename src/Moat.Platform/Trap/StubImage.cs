@@ -22,17 +22,8 @@ internal sealed class StubImage
         Place(image, StubLayout.GuestCode, new StubGuestCode(useFsGsBase).Code);
         Place(image, StubLayout.ServiceCode, new StubServiceCode(HostSyscall.GetPid()).Code);
         WriteData(image.AsSpan((int)(StubLayout.Data - StubLayout.Image)));
-        WriteElf(image, StubLayout.ServiceCode);
-
-        const uint MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2, MFD_EXEC = 0x10;
-        int fd = HostSyscall.MemfdCreate("moat-stub\0"u8, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
-        if (fd == -22) // EINVAL: a host before 6.3 knows no MFD_EXEC, and its memfds are executable.
-            fd = HostSyscall.MemfdCreate("moat-stub\0"u8, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        fd = HostSyscall.MoveHigh(fd);
-        HostException.Check(fd, "an executable memfd (see sysctl vm.memfd_noexec)");
-        HostException.Check(HostSyscall.Pwrite(fd, image, 0), "writing the stub image");
-        HostSyscall.AddSeals(fd, 0xF); // F_SEAL_SEAL, SHRINK, GROW, WRITE: hardening only.
-        return new StubImage(fd);
+        StaticElf.WriteHeaders(image, StubLayout.Image, StubLayout.ServiceCode);
+        return new StubImage(StaticElf.CreateFile("moat-stub\0"u8, image));
     }
 
     private static void Place(byte[] image, ulong address, Assembler code)
@@ -77,30 +68,5 @@ internal sealed class StubImage
         BinaryPrimitives.WriteUInt64LittleEndian(data[(program + 8)..], StubLayout.Data + (ulong)at);
         filter.CopyTo(data[at..]);
         return at + filter.Length;
-    }
-
-    private static void WriteElf(Span<byte> image, ulong entry)
-    {
-        ReadOnlySpan<byte> identity = [0x7f, (byte)'E', (byte)'L', (byte)'F', 2, 1, 1, 0];
-        identity.CopyTo(image);
-        BinaryPrimitives.WriteUInt16LittleEndian(image[16..], 2); // ET_EXEC
-        BinaryPrimitives.WriteUInt16LittleEndian(image[18..], 62); // EM_X86_64
-        BinaryPrimitives.WriteUInt32LittleEndian(image[20..], 1);
-        BinaryPrimitives.WriteUInt64LittleEndian(image[24..], entry);
-        BinaryPrimitives.WriteUInt64LittleEndian(image[32..], 64); // e_phoff
-        BinaryPrimitives.WriteUInt16LittleEndian(image[52..], 64);
-        BinaryPrimitives.WriteUInt16LittleEndian(image[54..], 56);
-        BinaryPrimitives.WriteUInt16LittleEndian(image[56..], 2); // e_phnum
-        Span<byte> load = image[64..];
-        BinaryPrimitives.WriteUInt32LittleEndian(load, 1); // PT_LOAD
-        BinaryPrimitives.WriteUInt32LittleEndian(load[4..], 5); // PF_R | PF_X
-        BinaryPrimitives.WriteUInt64LittleEndian(load[16..], StubLayout.Image);
-        BinaryPrimitives.WriteUInt64LittleEndian(load[24..], StubLayout.Image);
-        BinaryPrimitives.WriteUInt64LittleEndian(load[32..], StubLayout.ImageSize);
-        BinaryPrimitives.WriteUInt64LittleEndian(load[40..], StubLayout.ImageSize);
-        BinaryPrimitives.WriteUInt64LittleEndian(load[48..], 0x1000);
-        Span<byte> stack = image[120..];
-        BinaryPrimitives.WriteUInt32LittleEndian(stack, 0x6474e551); // PT_GNU_STACK
-        BinaryPrimitives.WriteUInt32LittleEndian(stack[4..], 6); // PF_R | PF_W
     }
 }

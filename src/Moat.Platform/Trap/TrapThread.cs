@@ -164,6 +164,7 @@ public sealed unsafe partial class TrapThread : GuestThread
                 if (*(uint*)(_slot + Slot.SignalArch) == SeccompData.AuditArchX86_64)
                     return StopReason.Syscall;
                 _exceptionIsCall = true;
+                Registers.Rip -= 2; // the length of int 0x80
                 return StopReason.Fault;
             case TrapAddressSpace.SIGSEGV or TrapAddressSpace.SIGBUS or TrapAddressSpace.SIGFPE
                 or TrapAddressSpace.SIGILL or TrapAddressSpace.SIGTRAP when code > 0: // not by kill(2)

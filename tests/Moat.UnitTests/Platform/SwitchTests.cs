@@ -4,6 +4,7 @@ using static Iced.Intel.AssemblerRegisters;
 
 namespace Moat.UnitTests.Platform;
 
+[Collection(PlatformCollection.Name)]
 public class SwitchTests
 {
     [Fact]
