@@ -32,6 +32,12 @@
 #include <time.h>
 #include <unistd.h>
 
+// Arguments that are wrong on purpose.
+#pragma GCC diagnostic ignored "-Wstringop-overflow"
+#pragma GCC diagnostic ignored "-Wstringop-overread"
+#pragma GCC diagnostic ignored "-Wnonnull"
+#pragma GCC diagnostic ignored "-Warray-bounds"
+
 #define MT_UNUSED __attribute__((unused))
 #define MT_MAX 400
 #define MT_FDS 256
