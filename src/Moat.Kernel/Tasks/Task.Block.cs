@@ -19,7 +19,7 @@ internal enum WaitOutcome
 
 internal sealed partial class Task
 {
-    private readonly Parker _parker = new();
+    private readonly Parker _parker = ParkerPool.Rent();
     private readonly TaskWaitEntry _waitEntry;
 
     /// <summary>No deadline.</summary>
@@ -31,12 +31,30 @@ internal sealed partial class Task
     /// </summary>
     public WaitOutcome Block(long deadline = Forever)
     {
+        // Orders "no longer in guest code" before the look; see Interrupt.
+        Interlocked.MemoryBarrier();
         if (HasDeliverableSignal)
             return WaitOutcome.Interrupted;
         Thread.BeginBlock();
         bool token = _parker.Wait(deadline);
         Thread.EndBlock();
         if (HasDeliverableSignal)
+            return WaitOutcome.Interrupted;
+        return token ? WaitOutcome.Woken : WaitOutcome.TimedOut;
+    }
+
+    /// <summary>
+    /// As <see cref="Block"/>, but only the end of the process interrupts it: for waits that Linux calls killable.
+    /// </summary>
+    public WaitOutcome BlockKillable(long deadline = Forever)
+    {
+        Interlocked.MemoryBarrier();
+        if (IsKilled)
+            return WaitOutcome.Interrupted;
+        Thread.BeginBlock();
+        bool token = _parker.Wait(deadline);
+        Thread.EndBlock();
+        if (IsKilled)
             return WaitOutcome.Interrupted;
         return token ? WaitOutcome.Woken : WaitOutcome.TimedOut;
     }

@@ -1,0 +1,11 @@
+using Moat.Kernel.Memory;
+using Moat.Kernel.Tasks;
+
+namespace Moat.Kernel;
+
+internal sealed partial class Sentry
+{
+    private MemoryManager CreateMemory() => throw new NotSupportedException();
+
+    private Errno LoadFirst(Task task, SentryOptions options) => throw new NotSupportedException();
+}

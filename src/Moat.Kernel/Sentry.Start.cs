@@ -1,0 +1,128 @@
+using Moat.Host;
+using Moat.Kernel.Memory;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+using Moat.Platform;
+
+namespace Moat.Kernel;
+
+internal sealed partial class Sentry : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly ManualResetEventSlim _ended = new();
+    private readonly HashSet<long> _reportedCalls = [];
+    private ThreadGroup? _first;
+    private int _liveTasks;
+
+    /// <summary>The first process; null before <see cref="Start"/>.</summary>
+    public ThreadGroup? First => _first;
+
+    /// <summary>
+    /// Starts the first process. <paramref name="files"/> and <paramref name="fs"/> pass to it, also when it fails. Returns
+    /// OK, or why the program cannot be started, as execve(2) has it.
+    /// </summary>
+    public Errno Start(SentryOptions options, Credentials credentials, FsContext fs, FdTable files, ResourceLimits limits)
+    {
+        int id = Tasks.Allocate();
+        ThreadGroup group = new(this, id) { Limits = limits };
+        files.Limit = (int)Math.Min(limits.Get(Resource.RLIMIT_NOFILE).Current, int.MaxValue);
+        MemoryManager mm = CreateMemory();
+        Task task = new(group, id, mm, files, fs, credentials);
+        Errno error = LoadFirst(task, options);
+        if (error != Errno.OK)
+        {
+            files.DropUser();
+            mm.DropUser();
+            Tasks.Free(id);
+            return error;
+        }
+        _first = group;
+        group.TryAdd(task);
+        return Launch(task) ? Errno.OK : Errno.EAGAIN;
+    }
+
+    /// <summary>Makes a task known and runs it. False: the host gives no thread; the task is gone again.</summary>
+    internal bool Launch(Task task)
+    {
+        Interlocked.Increment(ref _liveTasks);
+        Tasks.Add(task);
+        if (TaskRunner.TryStart(task))
+            return true;
+        task.Abandon();
+        return false;
+    }
+
+    /// <summary>Waits until the first process and then everything else has ended, and says how the first one did.</summary>
+    public SentryExit WaitForExit()
+    {
+        _ended.Wait();
+        int status = _first!.ExitStatus;
+        if (_first.Failed)
+            return new SentryExit(128, 0, Errno.OK);
+        int signal = status & 0x7f;
+        return new SentryExit(signal == 0 ? (status >> 8) & 0xff : 0, signal, Errno.OK);
+    }
+
+    /// <summary>Sends a signal to the first process as if from outside the sandbox (the terminal, kill(1)).</summary>
+    public void SendSignal(int signal)
+        => _first?.Send(new SigInfo { Signo = signal, Code = Signal.SI_USER });
+
+    /// <summary>Ends all guests and waits until their threads are gone; then frees what is shared. Idempotent.</summary>
+    public void Dispose()
+    {
+        foreach (ThreadGroup group in Tasks.GetGroups())
+            group.BeginExit(Signal.SIGKILL);
+        if (_first is not null)
+            _ended.Wait();
+        Timers.Dispose();
+    }
+
+    /// <summary>A task is gone; its id comes free, and with the last one of its process the process's.</summary>
+    internal void TaskEnded(Task task, bool lastOfGroup)
+    {
+        ThreadGroup group = task.Group;
+        if (!task.IsLeader)
+            Tasks.Free(task.Tid);
+        if (lastOfGroup)
+        {
+            Tasks.Free(group.Id);
+            // Like the first process of a pid namespace: when it is gone, so is the rest.
+            if (group == _first)
+            {
+                foreach (ThreadGroup other in Tasks.GetGroups())
+                    other.BeginExit(Signal.SIGKILL);
+            }
+        }
+        if (Interlocked.Decrement(ref _liveTasks) == 0)
+            _ended.Set();
+    }
+
+    /// <summary>Says once per number that a program asked for a call that is not there.</summary>
+    internal void ReportUnknownCall(Task task, long number, string? name)
+    {
+        lock (_lock)
+        {
+            if (!_reportedCalls.Add(number))
+                return;
+        }
+        Log?.Invoke($"process {task.Group.Id}: system call {number}{(name is null ? "" : $" ({name})")} is not there: ENOSYS");
+    }
+
+    /// <summary>A handler threw: Moat's own failure, which ends the guest process.</summary>
+    internal void ReportFailure(Task task, Exception e)
+    {
+        Report($"internal failure in process {task.Group.Id}, thread {task.Tid}, system call {task.Args.Number}: {e.GetType().Name}: {e.Message}");
+        Log?.Invoke(e.ToString());
+        if (Log is null)
+            Report(e.ToString());
+    }
+
+    /// <summary>True when no process outside the group but in its session could continue it (setpgid(2), orphaned groups).</summary>
+    internal bool IsOrphaned(ThreadGroup group)
+    {
+        if (group.ParentId == 0)
+            return true;
+        ThreadGroup? parent = Tasks.FindGroup(group.ParentId);
+        return parent is null || parent.SessionId != group.SessionId || parent.ProcessGroupId == group.ProcessGroupId;
+    }
+}

@@ -1,0 +1,86 @@
+using Moat.Kernel.Futex;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Time;
+
+namespace Moat.Kernel.Tasks;
+
+internal sealed partial class Task
+{
+    private readonly TaskFutexWaiter _futexWaiter;
+    private TaskFutexWaiter[] _futexVector = [];
+    private FutexRestart? _futexRestart;
+
+    /// <summary>This task's waiters for futex_waitv(2); grown once.</summary>
+    internal Span<TaskFutexWaiter> RentFutexVector(int count)
+    {
+        int have = _futexVector.Length;
+        if (have < count)
+        {
+            Array.Resize(ref _futexVector, count);
+            for (int i = have; i < count; i++)
+                _futexVector[i] = new TaskFutexWaiter(this);
+        }
+        return _futexVector.AsSpan(0, count);
+    }
+
+    /// <summary>
+    /// Waits until a wake-up of the word (FUTEX_WAIT_BITSET). <paramref name="time"/> is absolute on <paramref name="clock"/>,
+    /// <see cref="Forever"/> for none. EAGAIN: the word has another value. ETIMEDOUT, EFAULT, EINVAL, restart codes.
+    /// </summary>
+    public SysResult WaitOnFutex(UserPtr address, bool isPrivate, uint expected, uint bitset, long time, int clock)
+    {
+        if (bitset == 0)
+            return Errno.EINVAL;
+        Errno error = Sentry.Futexes.Enqueue(Mm, address, isPrivate, expected, bitset, _futexWaiter);
+        if (error != Errno.OK)
+            return error;
+        WaitOutcome outcome;
+        do
+        {
+            outcome = BlockUntil(time, clock);
+        }
+        while (outcome == WaitOutcome.Woken && !_futexWaiter.IsWoken);
+        if (_futexWaiter.IsWoken || !Sentry.Futexes.Cancel(_futexWaiter))
+            return 0;
+        if (outcome == WaitOutcome.TimedOut)
+            return Errno.ETIMEDOUT;
+        if (time == Forever)
+            return Errno.ERESTARTSYS;
+        _futexRestart ??= new FutexRestart();
+        _futexRestart.Set(address, isPrivate, expected, bitset, time, clock);
+        return RestartWith(_futexRestart);
+    }
+
+    /// <summary><see cref="Block"/> with a deadline on any clock; one that is set back while the task sleeps is waited for again.</summary>
+    public WaitOutcome BlockUntil(long time, int clock)
+    {
+        while (true)
+        {
+            WaitOutcome outcome = Block(time == Forever ? Forever : HostClock.FromAbsolute(clock, time));
+            if (outcome != WaitOutcome.TimedOut || clock == HostClock.CLOCK_MONOTONIC || HostClock.Get(clock) >= time)
+                return outcome;
+        }
+    }
+
+    private sealed class FutexRestart : RestartBlock
+    {
+        private UserPtr _address;
+        private bool _isPrivate;
+        private uint _expected, _bitset;
+        private long _time;
+        private int _clock;
+
+        public void Set(UserPtr address, bool isPrivate, uint expected, uint bitset, long time, int clock)
+        {
+            _address = address;
+            _isPrivate = isPrivate;
+            _expected = expected;
+            _bitset = bitset;
+            _time = time;
+            _clock = clock;
+        }
+
+        public override SysResult Restart(Task task)
+            => task.WaitOnFutex(_address, _isPrivate, _expected, _bitset, _time, _clock);
+    }
+}

@@ -1,0 +1,135 @@
+using Moat.Kernel.Syscalls;
+using Moat.Platform;
+
+namespace Moat.Kernel.Tasks;
+
+internal sealed partial class Task
+{
+    private volatile bool _inGuest;
+    private volatile bool _exitRequested;
+    private int _exitStatus;
+
+    /// <summary>
+    /// What a call returns whose result is already in the registers: rt_sigreturn(2), execve(2). Never seen by guests.
+    /// </summary>
+    public static SysResult RegistersAreSet => new(-600);
+
+    /// <summary>Ends this thread when the call being served returns (exit(2)). <paramref name="status"/> as wait(2) tells.</summary>
+    public void RequestExit(int status)
+    {
+        _exitStatus = status;
+        _exitRequested = true;
+        _attention = true;
+    }
+
+    /// <summary>Runs the guest thread to its end, on the sentry thread that belongs to it.</summary>
+    internal void Run()
+    {
+        s_current = this;
+        try
+        {
+            BeforeFirstRun();
+            RunGuest();
+        }
+#pragma warning disable CA1031 // Whatever a handler throws ends this guest with a report, and nothing else.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            _inGuest = false;
+            Sentry.ReportFailure(this, e);
+            Group.Fail();
+        }
+        try
+        {
+            Exit();
+        }
+#pragma warning disable CA1031
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            Sentry.ReportFailure(this, e);
+            Group.Fail();
+        }
+        finally
+        {
+            s_current = null;
+            Finish();
+        }
+    }
+
+    private void RunGuest()
+    {
+        lock (Group.SignalLock)
+            Recalculate();
+        AfterStop(default, inCall: false);
+        while (!IsKilled)
+        {
+            switch (SwitchToGuest())
+            {
+                case StopReason.Syscall:
+                    ServeCall();
+                    break;
+                case StopReason.Fault:
+                    ServeFault();
+                    break;
+                case StopReason.Interrupted:
+                    AfterStop(default, inCall: false);
+                    break;
+                default:
+                    // Killed from outside, or the guest made its stub do what its filter forbids.
+                    Group.BeginExit(Signal.SIGKILL);
+                    break;
+            }
+        }
+    }
+
+    private StopReason SwitchToGuest()
+    {
+        _inGuest = true;
+        Interlocked.MemoryBarrier();
+        StopReason reason = _attention ? StopReason.Interrupted : Thread.Switch();
+        _inGuest = false;
+        return reason;
+    }
+
+    private void ServeCall()
+    {
+        ref GuestRegisters regs = ref Thread.Registers;
+        // The number is 32 bits wide; the rest of rax is ignored.
+        Args.Number = (int)regs.Rax;
+        Args.A0 = regs.Rdi;
+        Args.A1 = regs.Rsi;
+        Args.A2 = regs.Rdx;
+        Args.A3 = regs.R10;
+        Args.A4 = regs.R8;
+        Args.A5 = regs.R9;
+        while (true)
+        {
+            SysResult result = SyscallTable.Dispatch(this, in Args);
+            if (!_attention && !_hasSavedMask && !IsInternal(result))
+            {
+                Thread.Registers.Rax = (ulong)result.Value;
+                return;
+            }
+            if (!AfterStop(result, inCall: true))
+                return;
+        }
+    }
+
+    private void ServeFault()
+    {
+        GuestFault fault = Thread.Fault;
+        if (!Mm.HandleFault(in fault, out SigInfo info))
+        {
+            FaultTrap = fault.TrapNumber;
+            FaultError = fault.ErrorCode;
+            FaultAddress = fault.Address;
+            ForceSignal(in info);
+        }
+        if (_attention)
+            AfterStop(default, inCall: false);
+    }
+
+    /// <summary>True for results that are not for the guest: restart codes and <see cref="RegistersAreSet"/>.</summary>
+    private static bool IsInternal(SysResult result) => (ulong)(-512 - result.Value) < 200;
+}
