@@ -125,6 +125,29 @@ internal sealed partial class MemoryManager
         return found != 0 ? found : _vmas.FindFree(length, low, MaxAddress, StackGuardGap);
     }
 
+    /// <summary>True when nothing is mapped in a range of guest space.</summary>
+    public bool IsFree(ulong address, ulong length)
+    {
+        _access.EnterRead();
+        bool free = address >= MinAddress && length <= MaxAddress && address <= MaxAddress - length && _vmas.IsFree(address, address + length);
+        _access.ExitRead();
+        return free;
+    }
+
+    /// <summary>
+    /// A free range where mmap(2) would put one, aligned to a power of two; 0: none. For the loader, which has the memory to
+    /// itself.
+    /// </summary>
+    public ulong FindFree(ulong length, ulong alignment)
+    {
+        _access.EnterWrite();
+        ulong found = _vmas.FindFree(length + alignment - PageSize, MinAddress, MapTop, StackGuardGap);
+        if (found != 0)
+            found = (found + alignment - PageSize) & ~(alignment - 1);
+        _access.ExitWrite();
+        return found;
+    }
+
     private bool IsFreeWithGap(ulong start, ulong end)
     {
         int i = _vmas.IndexAtOrAbove(start);
