@@ -5,7 +5,7 @@ namespace Moat.Kernel;
 
 internal sealed partial class Sentry
 {
-    private MemoryManager CreateMemory() => throw new NotSupportedException();
+    private MemoryManager CreateMemory() => new(this);
 
     private Errno LoadFirst(Task task, SentryOptions options) => throw new NotSupportedException();
 }

@@ -36,9 +36,15 @@ internal sealed partial class Sentry : IDisposable
             Tasks.Free(id);
             return error;
         }
-        _first = group;
-        group.TryAdd(task);
-        return Launch(task) ? Errno.OK : Errno.EAGAIN;
+        return StartFirst(task) ? Errno.OK : Errno.EAGAIN;
+    }
+
+    /// <summary>Runs a task whose memory and registers are ready as the first process.</summary>
+    internal bool StartFirst(Task task)
+    {
+        _first = task.Group;
+        task.Group.TryAdd(task);
+        return Launch(task);
     }
 
     /// <summary>Makes a task known and runs it. False: the host gives no thread; the task is gone again.</summary>

@@ -1,3 +1,4 @@
+using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
 using Moat.Platform;
 
@@ -119,12 +120,13 @@ internal sealed partial class Task
     private void ServeFault()
     {
         GuestFault fault = Thread.Fault;
-        if (!Mm.HandleFault(in fault, out SigInfo info))
+        FaultOutcome outcome = Mm.HandleFault(in fault);
+        if (!outcome.Resume)
         {
             FaultTrap = fault.TrapNumber;
             FaultError = fault.ErrorCode;
             FaultAddress = fault.Address;
-            ForceSignal(in info);
+            ForceSignal(new SigInfo { Signo = outcome.Signal, Code = outcome.Code, Address = outcome.Address });
         }
         if (_attention)
             AfterStop(default, inCall: false);
