@@ -34,6 +34,18 @@ internal abstract partial class FileDescription
         }
     }
 
+    /// <summary>The watches there are, now.</summary>
+    protected List<FileWatch> GetWatches()
+    {
+        List<FileWatch> watches = [];
+        lock (WatchLock)
+        {
+            for (FileWatch? watch = _watches; watch is not null; watch = watch.NextOfFile)
+                watches.Add(watch);
+        }
+        return watches;
+    }
+
     /// <summary>A leaf lock: nothing else is taken under it.</summary>
     private Lock WatchLock { get; } = new();
 

@@ -133,3 +133,22 @@ internal sealed class PollSet(Task task)
         }
     }
 }
+
+/// <summary>A task in epoll_wait(2): one caller wakes per event, and leaves the queue by being woken.</summary>
+internal sealed class EpollCaller : WaitEntry
+{
+    private readonly Task _task;
+
+    public EpollCaller(Task task)
+    {
+        _task = task;
+        Exclusive = true;
+    }
+
+    public override bool OnWake(PollEvents events)
+    {
+        Queue!.RemoveFromCallback(this);
+        _task.Wake();
+        return true;
+    }
+}

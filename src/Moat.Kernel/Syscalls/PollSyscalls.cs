@@ -18,9 +18,69 @@ internal static class PollSyscalls
     /// <summary>poll(2): <paramref name="timeout"/> in milliseconds, negative for none.</summary>
     [Syscall(7, "poll", Support.Full)]
     public static SysResult Poll(Task task, UserPtr<PollFd> fds, uint count, int timeout)
+        => PollOrRestart(task, fds, count, Deadline(timeout));
+
+    /// <summary>ppoll(2). The timeout is updated to what is left, as Linux does it.</summary>
+    [Syscall(271, "ppoll", Support.Full)]
+    public static SysResult Ppoll(Task task, UserPtr<PollFd> fds, uint count, UserPtr<Timespec> timeout, UserPtr<ulong> mask, nuint maskSize)
     {
-        SysResult ready = PollUntil(task, fds, count, Deadline(timeout));
-        return ready.Error == Errno.EINTR ? Errno.ERESTARTNOHAND : ready;
+        Errno error = ReadDeadline(task, timeout, out long deadline);
+        if (error == Errno.OK)
+            error = SetMask(task, mask, maskSize);
+        if (error != Errno.OK)
+            return error;
+        SysResult ready = PollUntil(task, fds, count, deadline);
+        if (ready.Error == Errno.EINTR)
+            ready = Errno.ERESTARTNOHAND;
+        return WriteRemaining(task, timeout, deadline, ready);
+    }
+
+    /// <summary>poll(2) with a deadline; goes on through restart_syscall(2).</summary>
+    public static SysResult PollOrRestart(Task task, UserPtr<PollFd> fds, uint count, long deadline)
+    {
+        SysResult ready = PollUntil(task, fds, count, deadline);
+        return ready.Error == Errno.EINTR ? task.RestartWith(task.PollRestart.Set(fds, count, deadline)) : ready;
+    }
+
+    /// <summary>Installs the mask of a call that has one. EINVAL for its size, EFAULT.</summary>
+    public static Errno SetMask(Task task, UserPtr<ulong> mask, nuint size)
+    {
+        if (mask.IsNull)
+            return Errno.OK;
+        if (size != sizeof(ulong))
+            return Errno.EINVAL;
+        Errno error = task.Mm.Read(mask, out ulong bits);
+        if (error == Errno.OK)
+            task.SetTemporaryMask(bits);
+        return error;
+    }
+
+    /// <summary>A deadline from a relative time in guest memory: none for null, 0 (do not wait) for zero. EFAULT, EINVAL.</summary>
+    public static Errno ReadDeadline(Task task, UserPtr<Timespec> timeout, out long deadline)
+    {
+        deadline = Task.Forever;
+        if (timeout.IsNull)
+            return Errno.OK;
+        Errno error = task.Mm.Read(timeout, out Timespec time);
+        if (error != Errno.OK)
+            return error;
+        if (!HostClock.IsValid(in time))
+            return Errno.EINVAL;
+        long nanoseconds = HostClock.ToNanoseconds(in time);
+        // One short of "none", so that it is written back.
+        deadline = nanoseconds == 0 ? 0 : Math.Min(HostClock.After(nanoseconds), Task.Forever - 1);
+        return Errno.OK;
+    }
+
+    /// <summary>
+    /// Writes what is left until a deadline. A timeout that cannot be written cannot be restarted with: EINTR; other results stand.
+    /// </summary>
+    public static SysResult WriteRemaining(Task task, UserPtr<Timespec> timeout, long deadline, SysResult result)
+    {
+        if (deadline is Task.Forever or 0)
+            return result;
+        Timespec left = HostClock.ToTimespec(Math.Max(0, deadline - HostClock.Now));
+        return task.Mm.Write(timeout, in left) != Errno.OK && result.Error == Errno.ERESTARTNOHAND ? Errno.EINTR : result;
     }
 
     /// <summary>A deadline from milliseconds: 0 stays 0 (do not wait), negative never passes.</summary>

@@ -11,9 +11,18 @@ internal struct Timeval
     public long Seconds, Microseconds;
 }
 
+/// <summary>The last argument of pselect6.</summary>
+internal struct SizedMask
+{
+    public ulong Mask, Size;
+}
+
 /// <summary>select(2) and pselect6.</summary>
 internal static class SelectSyscalls
 {
+    /// <summary>Bits beyond the table are ignored and not EBADF; a table never counts for less than a shell's child has.</summary>
+    private const int SmallestTable = 256;
+
     private const PollEvents In = PollEvents.POLLRDNORM | PollEvents.POLLRDBAND | PollEvents.POLLIN | PollEvents.POLLHUP | PollEvents.POLLERR;
     private const PollEvents Out = PollEvents.POLLWRBAND | PollEvents.POLLWRNORM | PollEvents.POLLOUT | PollEvents.POLLERR;
     private const PollEvents Except = PollEvents.POLLPRI;
@@ -30,12 +39,16 @@ internal static class SelectSyscalls
                 return error;
             if (tv.Seconds < 0 || tv.Microseconds < 0)
                 return Errno.EINVAL;
-            deadline = Deadline(tv.Seconds + (tv.Microseconds / 1_000_000), tv.Microseconds % 1_000_000 * 1000);
+            Timespec time = new() { Seconds = tv.Seconds + (tv.Microseconds / 1_000_000), Nanoseconds = tv.Microseconds % 1_000_000 * 1000 };
+            if (!HostClock.IsValid(in time))
+                return Errno.EINVAL;
+            long nanoseconds = HostClock.ToNanoseconds(in time);
+            deadline = nanoseconds == 0 ? 0 : Math.Min(HostClock.After(nanoseconds), Task.Forever - 1);
         }
         SysResult ready = SelectUntil(task, n, read, write, except, deadline);
         if (ready.Error == Errno.EINTR)
             ready = Errno.ERESTARTNOHAND;
-        if (deadline == Task.Forever)
+        if (deadline is Task.Forever or 0)
             return ready;
         long left = Math.Max(0, deadline - HostClock.Now);
         Timeval rest = new() { Seconds = left / 1_000_000_000, Microseconds = left % 1_000_000_000 / 1000 };
@@ -43,13 +56,22 @@ internal static class SelectSyscalls
         return task.Mm.Write(timeout, rest) != Errno.OK && ready.Error == Errno.ERESTARTNOHAND ? Errno.EINTR : ready;
     }
 
-    /// <summary>A deadline from a relative time that is valid; 0 stays 0 (do not wait), what overflows never passes.</summary>
-    public static long Deadline(long seconds, long nanoseconds)
+    /// <summary>pselect6: pselect(2) with a pointer to the mask and its size as the last argument.</summary>
+    [Syscall(270, "pselect6", Support.Full)]
+    public static SysResult Pselect6(Task task, int n, UserPtr<ulong> read, UserPtr<ulong> write, UserPtr<ulong> except, UserPtr<Timespec> timeout, UserPtr<SizedMask> mask)
     {
-        if (seconds == 0 && nanoseconds == 0)
-            return 0;
-        long now = HostClock.Now;
-        return seconds >= (Task.Forever - now) / 1_000_000_000 - 1 ? Task.Forever - 1 : now + (seconds * 1_000_000_000) + nanoseconds;
+        SizedMask sized = default;
+        if (!mask.IsNull && task.Mm.Read(mask, out sized) != Errno.OK)
+            return Errno.EFAULT;
+        Errno error = PollSyscalls.ReadDeadline(task, timeout, out long deadline);
+        if (error == Errno.OK)
+            error = PollSyscalls.SetMask(task, new UserPtr<ulong>(sized.Mask), (nuint)sized.Size);
+        if (error != Errno.OK)
+            return error;
+        SysResult ready = SelectUntil(task, n, read, write, except, deadline);
+        if (ready.Error == Errno.EINTR)
+            ready = Errno.ERESTARTNOHAND;
+        return PollSyscalls.WriteRemaining(task, timeout, deadline, ready);
     }
 
     /// <summary>
@@ -59,7 +81,7 @@ internal static class SelectSyscalls
     {
         if (n < 0)
             return Errno.EINVAL;
-        n = Math.Min(n, task.Files.Capacity);
+        n = Math.Min(n, Math.Max(task.Files.Capacity, SmallestTable));
         int words = (n + 63) / 64;
         Span<ulong> bits = MemoryMarshal.Cast<byte, ulong>(task.PollBytes(words * 3 * sizeof(ulong)));
         Errno error = ReadSet(task, read, bits[..words]);
