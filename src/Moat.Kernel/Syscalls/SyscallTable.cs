@@ -66,7 +66,11 @@ internal static partial class SyscallTable
     }
 
     /// <summary>Any other number, as Linux answers what it does not know.</summary>
-    private static SysResult Unknown(Task task, in SyscallArgs args) => Errno.ENOSYS;
+    private static SysResult Unknown(Task task, in SyscallArgs args)
+    {
+        task.Sentry.ReportUnknownCall(task, (uint)args.Number, NameOf((uint)args.Number));
+        return Errno.ENOSYS;
+    }
 
     private static SysResult DispatchTraced(Task task, in SyscallArgs args)
     {

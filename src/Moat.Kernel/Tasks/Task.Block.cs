@@ -1,5 +1,6 @@
 using Moat.Host;
 using Moat.Kernel.Events;
+using Moat.Kernel.Trace;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.Tasks;
@@ -35,6 +36,8 @@ internal sealed partial class Task
         Interlocked.MemoryBarrier();
         if (HasDeliverableSignal)
             return WaitOutcome.Interrupted;
+        if (Tracer.Active)
+            Tracer.Unfinished(this);
         Thread.BeginBlock();
         bool token = _parker.Wait(deadline);
         Thread.EndBlock();
@@ -51,6 +54,8 @@ internal sealed partial class Task
         Interlocked.MemoryBarrier();
         if (IsKilled)
             return WaitOutcome.Interrupted;
+        if (Tracer.Active)
+            Tracer.Unfinished(this);
         Thread.BeginBlock();
         bool token = _parker.Wait(deadline);
         Thread.EndBlock();

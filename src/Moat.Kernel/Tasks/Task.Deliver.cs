@@ -1,4 +1,5 @@
 using Moat.Kernel.Signals;
+using Moat.Kernel.Trace;
 using Moat.Platform;
 
 namespace Moat.Kernel.Tasks;
@@ -110,6 +111,8 @@ internal sealed partial class Task
                     action = Group.Actions.Get(info.Signo);
                     if (action.Handler == SigAction.SIG_IGN)
                         continue;
+                    if (Tracer.Active)
+                        Tracer.Signal(this, in info);
                     if (action.Handler != SigAction.SIG_DFL)
                     {
                         if ((action.Flags & SigActionFlags.SA_RESETHAND) != 0)

@@ -1,5 +1,6 @@
 using Moat.Kernel.Futex;
 using Moat.Kernel.Syscalls;
+using Moat.Kernel.Trace;
 
 namespace Moat.Kernel.Tasks;
 
@@ -102,6 +103,8 @@ internal sealed partial class Task
     /// <summary>The last steps: gives back the stub thread, the address space with its last user, and the id.</summary>
     private void Finish()
     {
+        if (Tracer.Active)
+            Tracer.Exit(this, Group.IsExiting ? Group.ExitStatus : _exitStatus);
         Thread.Dispose();
         Vector.Dispose();
         Mm.DropUser();

@@ -51,6 +51,8 @@ internal sealed class CallText
         _text.Append(") = ");
         if (result is not { } r)
             _text.Append('?');
+        else if (r == Task.RegistersAreSet)
+            _text.Append(((long)task.Thread.Registers.Rax).ToString(CultureInfo.InvariantCulture));
         else if (r.Error >= Errno.ERESTARTSYS)
             _text.Append("? ").Append(r.Error.ToString()).Append(" (").Append(ErrnoText.Of(r.Error)).Append(')');
         else if (r.IsError)

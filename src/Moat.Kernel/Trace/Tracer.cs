@@ -57,28 +57,24 @@ internal static partial class Tracer
     }
 
     /// <summary>A signal is delivered: <c>--- SIGINT {…} ---</c>.</summary>
-    /// <param name="task">Who gets it.</param>
-    /// <param name="signal">si_signo.</param>
-    /// <param name="code">si_code.</param>
-    /// <param name="detail">The sender's process id for codes of 0 and less, si_addr for faults.</param>
-    public static void Signal(Task task, int signal, int code, ulong detail)
+    public static void Signal(Task task, in SigInfo info)
     {
         if (s_sink is null)
             return;
-        string name = SignalText.Name(signal);
-        bool fault = code > 0 && signal is 4 or 5 or 7 or 8 or 11;
-        string rest = fault ? string.Create(CultureInfo.InvariantCulture, $"si_addr=0x{detail:x}")
-            : string.Create(CultureInfo.InvariantCulture, $"si_pid={(int)detail}");
-        WriteLine(task, string.Create(CultureInfo.InvariantCulture, $"--- {name} {{si_signo={name}, si_code={code}, {rest}}} ---"));
+        string name = SignalText.Name(info.Signo);
+        bool fault = info.Code > 0 && info.Signo is 4 or 5 or 7 or 8 or 11;
+        string rest = fault ? string.Create(CultureInfo.InvariantCulture, $"si_addr=0x{info.Address:x}")
+            : string.Create(CultureInfo.InvariantCulture, $"si_pid={info.Pid}");
+        WriteLine(task, string.Create(CultureInfo.InvariantCulture, $"--- {name} {{si_signo={name}, si_code={info.Code}, {rest}}} ---"));
     }
 
-    /// <summary>A thread ends. <paramref name="signal"/>: the one that kills it, 0 when it exits.</summary>
-    public static void Exit(Task task, int code, int signal)
+    /// <summary>A thread ends. <paramref name="status"/>: as wait4(2) has it.</summary>
+    public static void Exit(Task task, int status)
     {
         if (s_sink is null)
             return;
-        WriteLine(task, signal != 0 ? $"+++ killed by {SignalText.Name(signal)} +++"
-            : string.Create(CultureInfo.InvariantCulture, $"+++ exited with {code} +++"));
+        WriteLine(task, (status & 0x7f) != 0 ? $"+++ killed by {SignalText.Name(status & 0x7f)} +++"
+            : string.Create(CultureInfo.InvariantCulture, $"+++ exited with {(status >> 8) & 0xff} +++"));
     }
 
     /// <summary>Any other line about a task; <paramref name="task"/> null: about none.</summary>
