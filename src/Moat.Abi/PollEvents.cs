@@ -18,6 +18,7 @@ public enum PollEvents : uint
     POLLWRBAND = 0x200,
     POLLMSG = 0x400,
     POLLRDHUP = 0x2000,
+    EPOLL_URING_WAKE = 1u << 27,
     EPOLLEXCLUSIVE = 1u << 28,
     EPOLLWAKEUP = 1u << 29,
     EPOLLONESHOT = 1u << 30,

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json;
+using Moat.Kernel.IoUring;
 using Moat.Kernel.Syscalls;
 
 namespace Moat.Cli;
@@ -48,7 +49,17 @@ internal static class TableCommands
         return rows;
     }
 
-    internal static List<Row> UringRows() => [];
+    internal static List<Row> UringRows()
+    {
+        List<Row> rows = [];
+        for (int number = 0; number < OperationTable.Count; number++)
+        {
+            Operation? served = OperationTable.Operations[number];
+            rows.Add(served is null ? new Row(number, OperationTable.NameOf((byte)number), "none", "EINVAL")
+                : new Row(number, OperationTable.NameOf((byte)number), Word(served.Support), served.Note));
+        }
+        return rows;
+    }
 
     private static string Word(Support support) => support switch { Support.Full => "full", Support.Partial => "partial", _ => "errno" };
 

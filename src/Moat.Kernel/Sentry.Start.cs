@@ -81,6 +81,8 @@ internal sealed partial class Sentry : IDisposable
         if (_first is not null)
             _ended.Wait();
         Timers.Dispose();
+        UringThread.Dispose();
+        UringWorkers.Dispose();
     }
 
     /// <summary>A task is gone; its id comes free, and with the last one of its process the process's.</summary>

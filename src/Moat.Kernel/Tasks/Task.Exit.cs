@@ -24,6 +24,7 @@ internal sealed partial class Task
     /// <summary>Everything that the end of a thread does in guest memory and with what it shares (exit(2)).</summary>
     private void Exit()
     {
+        EndIoUring(exec: false);
         if (RobustList != 0)
             WalkRobustList();
         // As on Linux, nobody is told when nobody is left to look.

@@ -1,0 +1,106 @@
+using System.Runtime.CompilerServices;
+
+namespace Moat.Abi;
+
+#pragma warning disable CS1591 // Linux's own names; io_uring_setup(2) and io_uring_register(2) describe each.
+
+/// <summary>struct io_sqring_offsets: where the words of the submission ring are in its mapping, bytes.</summary>
+public struct IoSqringOffsets
+{
+    public uint head, tail, ring_mask, ring_entries, flags, dropped, array, resv1;
+    public ulong user_addr;
+}
+
+/// <summary>struct io_cqring_offsets: where the words of the completion ring are in its mapping, bytes.</summary>
+public struct IoCqringOffsets
+{
+    public uint head, tail, ring_mask, ring_entries, overflow, cqes, flags, resv1;
+    public ulong user_addr;
+}
+
+/// <summary>struct io_uring_params: 120 bytes, in and out of io_uring_setup(2).</summary>
+public struct IoUringParams
+{
+    public uint sq_entries, cq_entries, flags, sq_thread_cpu, sq_thread_idle, features, wq_fd, resv0, resv1, resv2;
+    public IoSqringOffsets sq_off;
+    public IoCqringOffsets cq_off;
+}
+
+/// <summary>struct io_uring_getevents_arg: the argument of IORING_ENTER_EXT_ARG.</summary>
+public struct IoUringGeteventsArg
+{
+    public ulong sigmask;
+    public uint sigmask_sz, min_wait_usec;
+    public ulong ts;
+}
+
+/// <summary>struct io_uring_probe_op.</summary>
+public struct IoUringProbeOp
+{
+    public byte op, resv;
+    public ushort flags;
+    public uint resv2;
+}
+
+/// <summary>struct io_uring_probe without its array of operations: 16 bytes.</summary>
+public struct IoUringProbe
+{
+    public byte last_op, ops_len;
+    public ushort resv;
+    public uint resv2_0, resv2_1, resv2_2;
+}
+
+/// <summary>struct io_uring_files_update, which struct io_uring_rsrc_update equals.</summary>
+public struct IoUringRsrcUpdate
+{
+    public uint offset, resv;
+    public ulong data;
+}
+
+/// <summary>struct io_uring_rsrc_register: FILES2 and BUFFERS2.</summary>
+public struct IoUringRsrcRegister
+{
+    public uint nr, flags;
+    public ulong resv2, data, tags;
+}
+
+/// <summary>struct io_uring_rsrc_update2: FILES_UPDATE2 and BUFFERS_UPDATE.</summary>
+public struct IoUringRsrcUpdate2
+{
+    public uint offset, resv;
+    public ulong data, tags;
+    public uint nr, resv2;
+}
+
+/// <summary>struct io_uring_file_index_range: FILE_ALLOC_RANGE.</summary>
+public struct IoUringFileIndexRange
+{
+    public uint off, len;
+    public ulong resv;
+}
+
+/// <summary>struct io_uring_sync_cancel_reg: 64 bytes.</summary>
+public struct IoUringSyncCancelReg
+{
+    public ulong addr;
+    public int fd;
+    public uint flags;
+    public Timespec timeout;
+    public byte opcode;
+    public Pad7 pad;
+    public ulong pad2_0, pad2_1, pad2_2;
+
+    /// <summary>Seven bytes that must be zero.</summary>
+    [InlineArray(7)]
+    public struct Pad7
+    {
+        private byte _first;
+    }
+}
+
+/// <summary>struct io_uring_clock_register: 16 bytes.</summary>
+public struct IoUringClockRegister
+{
+    public uint clockid, resv0, resv1, resv2;
+}
+#pragma warning restore CS1591

@@ -1,0 +1,25 @@
+namespace Moat.Kernel.IoUring.Operations;
+
+/// <summary>IORING_OP_NOP: completes, with a result of the program's choice (IORING_NOP_INJECT_RESULT).</summary>
+internal sealed class Nop : Operation
+{
+    private const NopFlags Known = NopFlags.INJECT_RESULT | NopFlags.FILE | NopFlags.FIXED_FILE | NopFlags.FIXED_BUFFER | NopFlags.TW;
+
+    /// <inheritdoc/>
+    public override Errno Prepare(Request request)
+        => ((NopFlags)request.Sqe.nop_flags & ~Known) != 0 ? Errno.EINVAL : Errno.OK;
+
+    /// <inheritdoc/>
+    public override IssueStatus Issue(Request request, IssueFlags flags)
+    {
+        NopFlags nop = (NopFlags)request.Sqe.nop_flags;
+        if (nop == NopFlags.None)
+            return IssueStatus.Done;
+        int result = (nop & NopFlags.INJECT_RESULT) != 0 ? (int)request.Sqe.len : 0;
+        if ((nop & NopFlags.FILE) != 0 && !request.Ring.TryAssignFile(request, flags, (nop & NopFlags.FIXED_FILE) != 0))
+            result = -(int)Errno.EBADF;
+        if ((nop & NopFlags.FIXED_BUFFER) != 0 && !request.Ring.TryAssignBuffer(request, flags))
+            result = -(int)Errno.EFAULT;
+        return request.Done(result);
+    }
+}

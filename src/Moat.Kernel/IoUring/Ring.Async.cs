@@ -1,0 +1,92 @@
+namespace Moat.Kernel.IoUring;
+
+/// <summary>Requests that did not finish in place: they wait for readiness, or go to a worker.</summary>
+internal sealed partial class Ring
+{
+    /// <summary>Attempts right after readiness before the next wake is waited for in any case.</summary>
+    private const int MaxRetries = 128;
+
+    /// <summary>The attempt would block: waits for readiness if the file has it, else lets a worker do it. Under the lock.</summary>
+    private void GoAsync(Request request)
+    {
+        if ((request.Flags & RequestFlags.NoWait) != 0)
+            FailNow(request, Errno.EAGAIN);
+        else if ((request.Op.Flags & (OpFlags.PollIn | OpFlags.PollOut)) != 0 && request.File?.Waiters is not null)
+            ArmPoll(request);
+        else
+            QueueWorker(request);
+    }
+
+    private void ArmPoll(Request request)
+    {
+        OpFlags op = request.Op.Flags;
+        PollEvents mask = PollEvents.POLLERR | PollEvents.POLLPRI;
+        if ((op & OpFlags.PollIn) != 0)
+            mask |= PollEvents.POLLIN | PollEvents.POLLRDNORM;
+        if ((op & OpFlags.PollOut) != 0)
+            mask |= PollEvents.POLLOUT | PollEvents.POLLWRNORM;
+        PollWait wait = request.PollWait;
+        wait.Persistent = false;
+        wait.Exclusive = (op & OpFlags.PollExclusive) != 0;
+        request.Flags |= RequestFlags.Polled;
+        request.PendingEvents = 0;
+        request.PollMask = mask;
+        Hash(request, RequestState.PollArmed);
+        request.File!.Waiters!.Add(wait, mask);
+        // The state may have changed between the attempt and the entry. If a callback has it already, that one counts.
+        if (request.Retries++ < MaxRetries && (request.File.Poll() & (mask | PollEvents.POLLHUP)) != 0)
+        {
+            wait.Remove();
+            if (!request.IsPending)
+                MakeReady(request, RequestState.PollArmed);
+        }
+    }
+
+    /// <summary>Hands a request to a worker. Under the lock.</summary>
+    private void QueueWorker(Request request)
+    {
+        if ((request.Op.Flags & OpFlags.NeedsFile) != 0 && request.File is null && !AssignFile(request))
+        {
+            FailNow(request, Errno.EBADF);
+            return;
+        }
+        if ((request.Flags & RequestFlags.ArmLinkTimeout) != 0)
+            ArmLinkTimeout(request);
+        request.Flags |= RequestFlags.Worked;
+        Hash(request, RequestState.Worker);
+        _workers.Queue(request);
+    }
+
+    /// <summary>On a worker thread, without any lock: runs the request, then those that waited for this place.</summary>
+    public void RunOnWorker(Request request)
+    {
+        for (Request? next = request; next is not null;)
+        {
+            Request running = next;
+            IssueStatus status = IssueStatus.Done;
+            if (running.CancelRequested)
+                running.Done(Errno.ECANCELED);
+            else
+                status = running.Op.Issue(running, IssueFlags.Unlocked);
+            // From here on the request is the ring's again.
+            next = _workers.Finish(running);
+            running.WorkerStatus = status;
+            running.State = RequestState.WorkerDone;
+            QueueWork(running, WorkSource.Worker);
+        }
+    }
+
+    /// <summary>A worker has run the request. Under the lock.</summary>
+    private void AfterWorker(Request request)
+    {
+        Unhash(request);
+        request.State = RequestState.Active;
+        _batchFromWorker = true;
+        if (request.WorkerStatus == IssueStatus.Done)
+            Complete(request);
+        else if (request.CancelRequested)
+            FailNow(request, Errno.ECANCELED);
+        else
+            GoAsync(request);
+    }
+}

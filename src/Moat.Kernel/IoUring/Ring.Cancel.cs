@@ -1,0 +1,211 @@
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>What a cancellation looks for (IORING_ASYNC_CANCEL_).</summary>
+internal struct CancelMatch
+{
+    public CancelFlags Flags;
+    public ulong UserData;
+    public FileDescription? File;
+    public byte Opcode;
+
+    /// <summary>Only requests of this task; null: of all.</summary>
+    public Task? Task;
+
+    /// <summary>True when every match is meant.</summary>
+    public readonly bool IsAll => (Flags & (CancelFlags.ALL | CancelFlags.ANY)) != 0;
+
+    /// <summary>True when the user data alone decides: the table finds it without a search.</summary>
+    public readonly bool IsByUserData => (Flags & (CancelFlags.FD | CancelFlags.OP | CancelFlags.ANY)) == 0;
+
+    public readonly bool Matches(Request request)
+    {
+        if (Task is not null && request.Task != Task)
+            return false;
+        if ((Flags & CancelFlags.ANY) != 0)
+            return true;
+        if ((Flags & CancelFlags.FD) != 0 && request.File != File)
+            return false;
+        if ((Flags & CancelFlags.OP) != 0 && request.Sqe.opcode != Opcode)
+            return false;
+        bool byUserData = (Flags & CancelFlags.USERDATA) != 0 || (Flags & (CancelFlags.FD | CancelFlags.OP)) == 0;
+        return !byUserData || request.Sqe.user_data == UserData;
+    }
+}
+
+/// <summary>Finding requests that wait, and taking them back.</summary>
+internal sealed partial class Ring
+{
+    // Every request that waits for readiness, a timer or a worker, by user data. Under the lock.
+    private Request?[] _hash = new Request?[64];
+    private int _hashed;
+
+    /// <summary>
+    /// Cancels as ASYNC_CANCEL and IORING_REGISTER_SYNC_CANCEL ask. Returns 0 (or how many, when all are meant), ENOENT, or
+    /// EALREADY when a worker runs it. Under the lock.
+    /// </summary>
+    public SysResult Cancel(in CancelMatch match)
+    {
+        int cancelled = 0;
+        while (true)
+        {
+            SysResult result = CancelOne(match);
+            if (!match.IsAll)
+                return result;
+            if (result.Error == Errno.ENOENT)
+                return cancelled;
+            cancelled++;
+        }
+    }
+
+    private SysResult CancelOne(in CancelMatch match)
+    {
+        SysResult result = Errno.ENOENT;
+        Request? request = Find(match, RequestState.Worker);
+        if (request is not null)
+        {
+            result = CancelRequest(request);
+            if (!result.IsError)
+                return result;
+        }
+        request = Find(match, RequestState.PollArmed);
+        if (request is null && (match.Flags & CancelFlags.FD) == 0)
+            request = Find(match, RequestState.TimerArmed);
+        return request is null ? result : CancelRequest(request);
+    }
+
+    /// <summary>The first request in a state that matches and was not cancelled before.</summary>
+    private Request? Find(in CancelMatch match, RequestState state)
+    {
+        int first = match.IsByUserData ? BucketOf(match.UserData) : 0;
+        int last = match.IsByUserData ? first : _hash.Length - 1;
+        for (int i = first; i <= last; i++)
+        {
+            for (Request? r = _hash[i]; r is not null; r = r.HashNext)
+            {
+                if (r.State == state && !r.CancelRequested && r.Op.Number != IoUringOp.LINK_TIMEOUT && match.Matches(r))
+                    return r;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>The armed request of an operation with this user data, or null.</summary>
+    public Request? FindArmed(ulong userData, IoUringOp op)
+    {
+        for (Request? r = _hash[BucketOf(userData)]; r is not null; r = r.HashNext)
+        {
+            if (r.Sqe.user_data == userData && r.Op.Number == op && (r.Flags & RequestFlags.Canceled) == 0)
+                return r;
+        }
+        return null;
+    }
+
+    /// <summary>Takes one waiting request back; it completes with ECANCELED. 0, EALREADY or ENOENT. Under the lock.</summary>
+    public SysResult CancelRequest(Request request)
+    {
+        if (request.State == RequestState.Worker)
+        {
+            if (_workers.TryRemove(request))
+            {
+                Unhash(request);
+                MakeComplete(request, -(int)Errno.ECANCELED);
+                return SysResult.Ok;
+            }
+            request.CancelRequested = true;
+            return Errno.EALREADY;
+        }
+        if (request.State is not (RequestState.PollArmed or RequestState.TimerArmed))
+            return Errno.ENOENT;
+        request.Flags |= RequestFlags.Canceled;
+        Unhash(request);
+        if (request.Op.Disarm(request) && !request.IsPending)
+            MakeReady(request, request.State);
+        return SysResult.Ok;
+    }
+
+    /// <summary>
+    /// A task ends or executes another program: what workers have of it is cancelled, and what could keep rings alive; with
+    /// <paramref name="all"/> everything. What else waits ends when it is woken.
+    /// </summary>
+    public void CancelOf(Task task, bool all)
+    {
+        _lock.Enter();
+        for (int i = 0; i < _hash.Length; i++)
+        {
+            for (Request? r = _hash[i]; r is not null;)
+            {
+                Request? next = r.HashNext;
+                if (r.Task == task && (all || r.State == RequestState.Worker || (r.Flags & RequestFlags.Inflight) != 0))
+                    CancelRequest(r);
+                r = next;
+            }
+        }
+        RunWork();
+        Unlock();
+    }
+
+    /// <summary>Enters a request that begins to wait.</summary>
+    public void Hash(Request request, RequestState state)
+    {
+        request.State = state;
+        request.CancelRequested = false;
+        if ((request.Flags & RequestFlags.Hashed) != 0)
+            return;
+        if (_hashed >= _hash.Length * 2)
+            GrowHash();
+        request.Flags |= RequestFlags.Hashed;
+        _hashed++;
+        Insert(request);
+    }
+
+    /// <summary>A request waits no longer.</summary>
+    public void Unhash(Request request)
+    {
+        if ((request.Flags & RequestFlags.Hashed) == 0)
+            return;
+        request.Flags &= ~RequestFlags.Hashed;
+        _hashed--;
+        if (request.HashPrevious is null)
+            _hash[BucketOf(request.Sqe.user_data)] = request.HashNext;
+        else
+            request.HashPrevious.HashNext = request.HashNext;
+        if (request.HashNext is not null)
+            request.HashNext.HashPrevious = request.HashPrevious;
+        request.HashNext = request.HashPrevious = null;
+    }
+
+    private void Insert(Request request)
+    {
+        ref Request? bucket = ref _hash[BucketOf(request.Sqe.user_data)];
+        request.HashPrevious = null;
+        request.HashNext = bucket;
+        if (bucket is not null)
+            bucket.HashPrevious = request;
+        bucket = request;
+    }
+
+    private void GrowHash()
+    {
+        Request?[] old = _hash;
+        _hash = new Request?[old.Length * 4];
+        foreach (Request? head in old)
+        {
+            for (Request? r = head; r is not null;)
+            {
+                Request? next = r.HashNext;
+                Insert(r);
+                r = next;
+            }
+        }
+    }
+
+    private int BucketOf(ulong userData)
+    {
+        // Often a pointer or a small number: mix, then take the top bits.
+        ulong mixed = userData * 0x9E3779B97F4A7C15;
+        return (int)(mixed >> 32) & (_hash.Length - 1);
+    }
+}

@@ -1,0 +1,191 @@
+using System.Runtime.CompilerServices;
+
+namespace Moat.Kernel.IoUring;
+
+internal sealed partial class Ring
+{
+    private const int BatchSize = 64;
+
+    /// <summary>Most completions that wait for room in the ring; what exceeds it is lost and counted (EBADR).</summary>
+    private const int MaxBacklog = 1 << 20;
+
+    // Completions of the running batch, under _lock; they become visible together.
+    private readonly IoUringCqe[] _batch = new IoUringCqe[BatchSize];
+    private int _batchCount;
+    // Under _cqLock.
+    private uint _cqTail, _overflow;
+    private IoUringCqe[] _backlog = [];
+    private int _backlogHead, _backlogCount;
+    private bool _backlogged, _lost;
+
+    /// <summary>Timeouts that have fired or were cancelled: each ends the waits for events.</summary>
+    private int _timeoutsDone;
+
+    /// <summary>Completes a request with the result that is set. Under the lock.</summary>
+    public void Complete(Request request)
+    {
+        if ((request.Flags & RequestFlags.SlowComplete) != 0)
+        {
+            CompleteSlowly(request);
+            return;
+        }
+        AddToBatch(request.Sqe.user_data, request.Result, request.CqeFlags);
+        Finish(request);
+    }
+
+    private void CompleteSlowly(Request request)
+    {
+        if ((request.Flags & RequestFlags.Hashed) != 0)
+            Unhash(request);
+        if ((request.Flags & RequestFlags.CqeSkip) == 0)
+            AddToBatch(request.Sqe.user_data, request.Result, request.CqeFlags);
+        const RequestFlags Chained = RequestFlags.AnyLink | RequestFlags.ArmLinkTimeout | RequestFlags.LinkTimeoutArmed;
+        if ((request.Flags & Chained) != 0 || request.Link is not null)
+            ContinueChain(request);
+        if ((request.Flags & RequestFlags.NeedCleanup) != 0)
+            request.Op.Cleanup(request);
+        Finish(request);
+    }
+
+    /// <summary>Posts a CQE of a request that lives on (multishot). False: it went to the backlog or would, so the request should end.</summary>
+    public bool PostMore(Request request, int result, CqeFlags flags)
+    {
+        // In order with what is in the batch, and its own fate is known at once.
+        FlushBatch();
+        bool posted;
+        lock (_cqLock)
+        {
+            posted = !_backlogged && HasRoom();
+            if (posted)
+            {
+                Post(new IoUringCqe { user_data = request.Sqe.user_data, res = result, flags = (uint)flags });
+                PublishTail();
+            }
+        }
+        if (posted)
+        {
+            if (_trace is not null)
+                _trace.Completed(this, request.Sqe.user_data, result, flags);
+            Notify(posted: true, fromWorker: false);
+        }
+        return posted;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void AddToBatch(ulong userData, int result, CqeFlags flags)
+    {
+        if (_batchCount == BatchSize)
+            FlushBatch();
+        _batch[_batchCount++] = new IoUringCqe { user_data = userData, res = result, flags = (uint)flags };
+    }
+
+    /// <summary>Counts, drops the file and puts the request back into the pool.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Finish(Request request)
+    {
+        CountDone(request);
+        if (request.FileNode is not null || request.BufferNode is not null)
+            DropNodes(request);
+        else
+            request.File?.DropReference();
+        request.File = null;
+        Put(request);
+    }
+
+    /// <summary>Makes the batch visible, wakes who waits for it. Under the lock.</summary>
+    private void FlushBatch()
+    {
+        int count = _batchCount;
+        if (count == 0)
+            return;
+        _batchCount = 0;
+        if (_trace is not null)
+            TraceBatch(count);
+        if (_released)
+            return;
+        bool posted = false;
+        lock (_cqLock)
+        {
+            for (int i = 0; i < count; i++)
+            {
+                if (_backlogged || !HasRoom())
+                {
+                    AddToBacklog(_batch[i]);
+                    continue;
+                }
+                Post(_batch[i]);
+                posted = true;
+            }
+            PublishTail();
+        }
+        Notify(posted, _batchFromWorker);
+        _batchFromWorker = false;
+        if (_countedHead is not null)
+            FlushCounted();
+        if (_batchInline != 0)
+            CountBatch();
+    }
+
+    /// <summary>Moves the backlog into the ring as far as there is room (NODROP). Any thread.</summary>
+    private void FlushBacklog()
+    {
+        int moved = 0;
+        lock (_cqLock)
+        {
+            while (_backlogCount > 0 && HasRoom())
+            {
+                Post(_backlog[_backlogHead]);
+                _backlogHead = (_backlogHead + 1) & (_backlog.Length - 1);
+                _backlogCount--;
+                moved++;
+            }
+            if (_backlogCount == 0 && _backlogged)
+            {
+                Volatile.Write(ref _backlogged, false);
+                _memory.ClearSqFlags(SqRingFlags.CQ_OVERFLOW);
+            }
+            PublishTail();
+        }
+        if (moved > 0)
+            Notify(posted: true, fromWorker: false);
+    }
+
+    /// <summary>True when the guest has left room. Its head is any value; more than all entries cannot be used.</summary>
+    private bool HasRoom() => _cqTail - _memory.CqHead < _memory.CqEntries;
+
+    private void Post(in IoUringCqe cqe)
+    {
+        _memory.WriteCqe(_cqTail, cqe);
+        Volatile.Write(ref _cqTail, _cqTail + 1);
+    }
+
+    private void PublishTail()
+    {
+        _memory.PublishCqTail(_cqTail);
+        WakeWaiters();
+    }
+
+    private void AddToBacklog(in IoUringCqe cqe)
+    {
+        if (_backlogCount == _backlog.Length)
+        {
+            if (_backlogCount == MaxBacklog)
+            {
+                _lost = true;
+                _memory.PublishOverflow(++_overflow);
+                return;
+            }
+            IoUringCqe[] larger = new IoUringCqe[Math.Max(64, _backlog.Length * 2)];
+            for (int i = 0; i < _backlogCount; i++)
+                larger[i] = _backlog[(_backlogHead + i) & (_backlog.Length - 1)];
+            _backlog = larger;
+            _backlogHead = 0;
+        }
+        _backlog[(_backlogHead + _backlogCount++) & (_backlog.Length - 1)] = cqe;
+        if (!_backlogged)
+        {
+            Volatile.Write(ref _backlogged, true);
+            _memory.SetSqFlags(SqRingFlags.CQ_OVERFLOW);
+        }
+    }
+}

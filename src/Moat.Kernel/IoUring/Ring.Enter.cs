@@ -1,0 +1,99 @@
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Time;
+
+namespace Moat.Kernel.IoUring;
+
+internal sealed partial class Ring
+{
+    /// <summary>
+    /// io_uring_enter(2) on this ring; the flags are known ones. Returns how many SQEs were consumed, or an error: EBADFD (disabled),
+    /// EEXIST (another task's), and those of the wait when nothing was submitted.
+    /// </summary>
+    public SysResult Enter(Task task, uint toSubmit, uint minComplete, IoUringEnter flags, ulong argument, ulong argumentSize)
+    {
+        if (IsDisabled)
+            return Errno.EBADFD;
+        int submitted = 0;
+        if (toSubmit != 0)
+        {
+            if (IsForeign(task))
+                return Errno.EEXIST;
+            task.AddRing(this);
+            _lock.Enter();
+            submitted = (int)Submit(task, toSubmit);
+            // Deferred work runs here only when the task waits too.
+            if (!_defer || (flags & IoUringEnter.GETEVENTS) != 0)
+            {
+                if (HasWork || _batchCount != 0 || _deferredHead is not null)
+                    RunWork();
+            }
+            else
+            {
+                if (_deferredHead is not null)
+                    ReleaseDeferred();
+                FlushBatch();
+            }
+            Unlock();
+            // What could not be submitted is told before anything is waited for.
+            if (submitted != (int)toSubmit)
+                return submitted;
+        }
+        if ((flags & IoUringEnter.GETEVENTS) == 0)
+            return submitted;
+        if (_defer && IsForeign(task))
+            return submitted != 0 ? submitted : Errno.EEXIST;
+        EnterWait wait = new() { MinComplete = minComplete, Deadline = Task.Forever, MinDeadline = Task.Forever };
+        SysResult result = ReadWaitArguments(task, flags, argument, argumentSize, ref wait);
+        if (!result.IsError)
+            result = WaitForEvents(task, wait);
+        return submitted != 0 ? submitted : result;
+    }
+
+    /// <summary>Reads what the wait is told: a signal mask, or struct io_uring_getevents_arg. EINVAL, EFAULT.</summary>
+    private static SysResult ReadWaitArguments(Task task, IoUringEnter flags, ulong argument, ulong argumentSize, ref EnterWait wait)
+    {
+        if ((flags & IoUringEnter.EXT_ARG) == 0)
+        {
+            wait.SignalMask = argument;
+            wait.SignalMaskSize = argumentSize;
+            return SysResult.Ok;
+        }
+        if ((flags & IoUringEnter.EXT_ARG_REG) != 0)
+        {
+            // No region of wait arguments can be registered, so no offset into one is valid.
+            const ulong RegWaitSize = 64;
+            return argumentSize != RegWaitSize ? Errno.EINVAL : Errno.EFAULT;
+        }
+        const ulong ExtArgSize = 24;
+        if (argumentSize != ExtArgSize)
+            return Errno.EINVAL;
+        Errno e = task.Mm.Read(new UserPtr<IoUringGeteventsArg>(argument), out IoUringGeteventsArg ext);
+        if (e != Errno.OK)
+            return e;
+        wait.SignalMask = ext.sigmask;
+        wait.SignalMaskSize = ext.sigmask_sz;
+        long now = HostClock.Now;
+        if (ext.min_wait_usec != 0)
+            wait.MinDeadline = now + (ext.min_wait_usec * 1000L);
+        if (ext.ts == 0)
+            return SysResult.Ok;
+        e = task.Mm.Read(new UserPtr<Timespec>(ext.ts), out Timespec ts);
+        if (e != Errno.OK)
+            return e;
+        long time = ToNanoseconds(ts);
+        wait.Deadline = (flags & IoUringEnter.ABS_TIMER) != 0 ? time : HostClock.Add(now, time);
+        return SysResult.Ok;
+    }
+
+    /// <summary>A time as the kernel's ktime: any value is taken, what is too large is for ever.</summary>
+    internal static long ToNanoseconds(in Timespec ts)
+    {
+        const long Second = 1_000_000_000;
+        if (ts.Seconds >= long.MaxValue / Second)
+            return long.MaxValue;
+        if (ts.Seconds <= long.MinValue / Second)
+            return long.MinValue;
+        return HostClock.Add(ts.Seconds * Second, ts.Nanoseconds);
+    }
+}

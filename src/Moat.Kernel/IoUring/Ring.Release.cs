@@ -1,0 +1,81 @@
+namespace Moat.Kernel.IoUring;
+
+/// <summary>
+/// The end of a ring: its last descriptor and its last mapping are gone. Everything in flight is cancelled; the memory goes
+/// when the last request has.
+/// </summary>
+internal sealed partial class Ring
+{
+    private bool _released, _cancelled, _freed;
+    private long _mappedBytes;
+
+    /// <summary>Links rings that wait for the sentry's thread.</summary>
+    internal Ring? NextScheduled;
+
+    /// <summary>1 while in that list. Interlocked.</summary>
+    internal int Scheduled;
+
+    /// <inheritdoc/>
+    protected override void Release()
+    {
+        // Whoever drops the last reference may hold locks, even this ring's own.
+        Volatile.Write(ref _released, true);
+        _sentry.UringThread.Schedule(this);
+    }
+
+    /// <inheritdoc/>
+    public void AddMapping(ulong offset, ulong length)
+    {
+        if (Interlocked.Add(ref _mappedBytes, (long)length) == (long)length)
+            AddReference();
+    }
+
+    /// <inheritdoc/>
+    public void RemoveMapping(ulong offset, ulong length)
+    {
+        if (Interlocked.Add(ref _mappedBytes, -(long)length) == 0)
+            DropReference();
+    }
+
+    /// <summary>On the sentry's thread, under the lock; again whenever something in flight has ended.</summary>
+    private void RunReleased()
+    {
+        if (!_cancelled)
+        {
+            _cancelled = true;
+            CancelEverything();
+        }
+        RunWork();
+        if (_live != 0 || _freed)
+            return;
+        _freed = true;
+        DropTable(ref _files);
+        DropTable(ref _buffers);
+        _eventfd?.DropReference();
+        _eventfd = null;
+        _batchCount = 0;
+        _memory.Free();
+        _sentry.RemoveRing(this);
+    }
+
+    private void CancelEverything()
+    {
+        for (int i = 0; i < _hash.Length; i++)
+        {
+            // Cancelling unlinks from the bucket, but for what a worker runs right now.
+            for (Request? r = _hash[i]; r is not null;)
+            {
+                Request? next = r.HashNext;
+                CancelRequest(r);
+                r = next;
+            }
+        }
+        while (_deferredHead is { } head)
+        {
+            _deferredHead = head.Next;
+            _deferred -= Length(head);
+            MakeComplete(head, -(int)Errno.ECANCELED);
+        }
+        _deferredTail = null;
+    }
+}

@@ -1,0 +1,134 @@
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>
+/// One place of the registered files or buffers. The table holds one count, each request that uses it another; the last
+/// one gives the resource back. Under the ring's lock.
+/// </summary>
+internal sealed class ResourceNode
+{
+    public FileDescription? File;
+    public RegisteredBuffer? Buffer;
+
+    /// <summary>User data of the CQE that tells of its end; 0: none.</summary>
+    public ulong Tag;
+
+    public int Count = 1;
+}
+
+/// <summary>Registered files and buffers.</summary>
+internal sealed partial class Ring
+{
+    private ResourceNode?[]? _files, _buffers;
+
+    /// <summary>Finds the file of sqe.fd, registered or not, and keeps it for the request. False: EBADF. Under the lock.</summary>
+    private bool AssignFile(Request request) => AssignFile(request, request.Sqe.fd, (request.Flags & RequestFlags.FixedFile) != 0);
+
+    /// <summary>As an operation finds its file itself, on a worker too.</summary>
+    public bool TryAssignFile(Request request, IssueFlags flags, bool isFixed)
+    {
+        if ((flags & IssueFlags.Unlocked) == 0)
+            return AssignFile(request, request.Sqe.fd, isFixed);
+        lock (_lock)
+            return AssignFile(request, request.Sqe.fd, isFixed);
+    }
+
+    /// <summary>Finds the registered buffer of sqe.buf_index and keeps it for the request. False: EFAULT.</summary>
+    public bool TryAssignBuffer(Request request, IssueFlags flags)
+    {
+        if ((flags & IssueFlags.Unlocked) == 0)
+            return AssignBuffer(request);
+        lock (_lock)
+            return AssignBuffer(request);
+    }
+
+    private bool AssignBuffer(Request request)
+    {
+        if (request.BufferNode is not null)
+            return true;
+        int index = request.Sqe.buf_index;
+        if (_buffers is null || index >= _buffers.Length || _buffers[index] is not { } node)
+            return false;
+        node.Count++;
+        request.BufferNode = node;
+        return true;
+    }
+
+    private bool AssignFile(Request request, int fd, bool isFixed)
+    {
+        if (isFixed)
+        {
+            if (_files is null || (uint)fd >= (uint)_files.Length || _files[fd] is not { } node)
+                return false;
+            node.Count++;
+            request.FileNode = node;
+            request.File = node.File;
+            return true;
+        }
+        FileDescription? file = GetFile(request.Origin.Files, fd);
+        if (file is null)
+            return false;
+        request.File = file;
+        if (file is Ring)
+            request.Flags |= RequestFlags.Inflight;
+        return true;
+    }
+
+    /// <summary>The open file of a descriptor with a reference, or null: EBADF. O_PATH descriptors are not open for I/O.</summary>
+    public static FileDescription? GetFile(FdTable files, int fd)
+    {
+        FileDescription? file = files.Get(fd);
+        if (file is not null && (file.Flags & OpenFlags.O_PATH) != 0)
+        {
+            file.DropReference();
+            return null;
+        }
+        return file;
+    }
+
+    /// <summary>The registered file at an index with a reference of its own, or null. Under the lock.</summary>
+    public FileDescription? GetFixedFile(int index)
+    {
+        if (_files is null || (uint)index >= (uint)_files.Length || _files[index]?.File is not { } file)
+            return null;
+        file.AddReference();
+        return file;
+    }
+
+    private void DropNodes(Request request)
+    {
+        if (request.FileNode is not null)
+            DropNode(request.FileNode);
+        else
+            request.File?.DropReference();
+        request.FileNode = null;
+        if (request.BufferNode is not null)
+            DropNode(request.BufferNode);
+        request.BufferNode = null;
+    }
+
+    /// <summary>One use less; the last gives the resource back and posts its tag.</summary>
+    private void DropNode(ResourceNode node)
+    {
+        if (--node.Count != 0)
+            return;
+        node.File?.DropReference();
+        node.Buffer?.Dispose();
+        if (node.Tag != 0)
+            AddToBatch(node.Tag, 0, CqeFlags.None);
+    }
+
+    private void DropTable(ref ResourceNode?[]? table)
+    {
+        ResourceNode?[]? nodes = table;
+        table = null;
+        if (nodes is null)
+            return;
+        foreach (ResourceNode? node in nodes)
+        {
+            if (node is not null)
+                DropNode(node);
+        }
+    }
+}

@@ -1,0 +1,176 @@
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>How long and under which signal mask io_uring_enter(2) waits.</summary>
+internal struct EnterWait
+{
+    /// <summary>Events that end the wait.</summary>
+    public uint MinComplete;
+
+    /// <summary>Guest address and size of the signal mask for the wait; 0: the task's own.</summary>
+    public ulong SignalMask, SignalMaskSize;
+
+    /// <summary>Host CLOCK_MONOTONIC, nanoseconds; <see cref="Task.Forever"/> for none.</summary>
+    public long Deadline;
+
+    /// <summary>From here on one event is enough (min_wait_usec); <see cref="Task.Forever"/> when not asked for.</summary>
+    public long MinDeadline;
+}
+
+internal sealed partial class Ring
+{
+    // Under _cqLock.
+    private Waiter? _waiters, _freeWaiter;
+
+    /// <summary>A task in io_uring_enter(2).</summary>
+    private sealed class Waiter
+    {
+        public Task Task = null!;
+
+        /// <summary>Completion tail that ends the wait.</summary>
+        public uint Target;
+
+        /// <summary>Timeouts done when the wait began.</summary>
+        public int Timeouts;
+
+        public Waiter? Next;
+    }
+
+    /// <summary>
+    /// The waiting half of io_uring_enter(2): runs pending work and waits for events. EEXIST, ETIME, EINTR, EBADR; the
+    /// latter three only when no event is there.
+    /// </summary>
+    private SysResult WaitForEvents(Task task, in EnterWait wait)
+    {
+        uint min = Math.Min(wait.MinComplete, _memory.CqEntries);
+        if (HasWork)
+            RunAsWaiter();
+        if (Volatile.Read(ref _backlogged))
+            FlushBacklog();
+        return Visible >= min ? SysResult.Ok : Sleep(task, min, wait);
+    }
+
+    /// <summary>Events in the ring that the guest has not consumed.</summary>
+    private uint Visible => Volatile.Read(ref _cqTail) - _memory.CqHead;
+
+    private SysResult Sleep(Task task, uint min, in EnterWait wait)
+    {
+        if (wait.SignalMask != 0)
+        {
+            if (wait.SignalMaskSize != sizeof(ulong))
+                return Errno.EINVAL;
+            Errno e = task.Mm.Read(new UserPtr<ulong>(wait.SignalMask), out ulong mask);
+            if (e != Errno.OK)
+                return e;
+            task.SetTemporaryMask(mask);
+        }
+        Waiter waiter;
+        lock (_cqLock)
+        {
+            waiter = _freeWaiter ?? new Waiter();
+            _freeWaiter = waiter.Next;
+            waiter.Task = task;
+            waiter.Target = _memory.CqHead + min;
+            waiter.Timeouts = _timeoutsDone;
+            waiter.Next = _waiters;
+            _waiters = waiter;
+            UpdateSleeper();
+        }
+        SysResult result = SysResult.Ok;
+        long deadline = Math.Min(wait.Deadline, wait.MinDeadline);
+        bool ended = false;
+        while (true)
+        {
+            // What the queuer of work does and this look are ordered by full fences: the work is seen, or the task woken.
+            Interlocked.MemoryBarrier();
+            if (HasWork)
+                RunAsWaiter();
+            if (Volatile.Read(ref _backlogged))
+                FlushBacklog();
+            if (IsSatisfied(waiter))
+            {
+                result = SysResult.Ok;
+                break;
+            }
+            if (Volatile.Read(ref _lost))
+            {
+                result = Errno.EBADR;
+                break;
+            }
+            if (ended)
+                break;
+            switch (task.Block(deadline))
+            {
+                case WaitOutcome.Interrupted:
+                    result = Errno.EINTR;
+                    ended = true;
+                    break;
+                case WaitOutcome.TimedOut when deadline < wait.Deadline:
+                    // The minimum wait is over: from now on any event will do.
+                    deadline = wait.Deadline;
+                    lock (_cqLock)
+                        waiter.Target = _memory.CqHead + 1;
+                    break;
+                case WaitOutcome.TimedOut:
+                    result = Errno.ETIME;
+                    ended = true;
+                    break;
+            }
+        }
+        lock (_cqLock)
+        {
+            Unlink(waiter);
+            waiter.Task = null!;
+            waiter.Next = _freeWaiter;
+            _freeWaiter = waiter;
+            UpdateSleeper();
+        }
+        // Work may have been left to this task just before it stopped being the sleeper.
+        if (!_defer)
+            RunPending();
+        if (result.Error == Errno.EBADR)
+            Volatile.Write(ref _lost, false);
+        return Volatile.Read(ref _cqTail) == _memory.CqHead ? result : SysResult.Ok;
+    }
+
+    private void RunAsWaiter()
+    {
+        if (!_defer)
+        {
+            RunPending();
+            return;
+        }
+        lock (_lock)
+            RunWork();
+    }
+
+    private bool IsSatisfied(Waiter waiter)
+        => (int)(Volatile.Read(ref _cqTail) - waiter.Target) >= 0 || Volatile.Read(ref _timeoutsDone) != waiter.Timeouts;
+
+    /// <summary>Wakes every task whose wait is over. Under _cqLock.</summary>
+    private void WakeWaiters()
+    {
+        for (Waiter? w = _waiters; w is not null; w = w.Next)
+        {
+            if (IsSatisfied(w) || _backlogged || _lost)
+                w.Task.Wake();
+        }
+    }
+
+    private void Unlink(Waiter waiter)
+    {
+        if (_waiters == waiter)
+        {
+            _waiters = waiter.Next;
+            return;
+        }
+        Waiter at = _waiters!;
+        while (at.Next != waiter)
+            at = at.Next!;
+        at.Next = waiter.Next;
+    }
+
+    private void UpdateSleeper() => Volatile.Write(ref _sleeper, _waiters?.Task);
+}

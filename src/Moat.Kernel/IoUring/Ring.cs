@@ -1,0 +1,87 @@
+using Moat.Kernel.Events;
+using Moat.Kernel.Tasks;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>
+/// An io_uring (io_uring(7)): the file behind the descriptor of io_uring_setup(2). Requests run through the sentry's own
+/// files, memory and timers.
+/// </summary>
+/// <remarks>
+/// Two locks. <see cref="_lock"/> guards submission, requests, registered resources and the execution of work; nothing that may block
+/// runs under it. <see cref="_cqLock"/> guards the completion ring, its backlog and the waiters; it is a leaf. What happens elsewhere (readiness,
+/// timers, workers) takes neither: it queues the request (<see cref="QueueWork"/>), and whoever holds or gets the lock runs it.
+/// Order: _lock, then any file's, memory manager's or wait queue's locks, then _cqLock.
+/// </remarks>
+internal sealed partial class Ring : AnonymousFile
+{
+    private readonly Lock _lock = new();
+    private readonly Lock _cqLock = new();
+    private readonly RingMemory _memory;
+    private readonly Sentry _sentry;
+    private readonly bool _defer, _submitAll;
+    private readonly IoWorkQueue _workers;
+
+    /// <summary>Workers of one ring that may wait for ever.</summary>
+    private const int MaxUnboundedWorkers = 256;
+
+    /// <summary>The only task that may submit (SINGLE_ISSUER), once known.</summary>
+    private Task? _issuer;
+    private Submitter? _origin;
+    private bool _disabled;
+
+    private Ring(Sentry sentry, IoUringSetup setup, RingMemory memory, Task? issuer)
+        : base(OpenFlags.O_RDWR, "[io_uring]")
+    {
+        _sentry = sentry;
+        Setup = setup;
+        _memory = memory;
+        _issuer = issuer;
+        _defer = (setup & IoUringSetup.DEFER_TASKRUN) != 0;
+        _submitAll = (setup & IoUringSetup.SUBMIT_ALL) != 0;
+        _disabled = (setup & IoUringSetup.R_DISABLED) != 0;
+        _trace = sentry.UringTrace;
+        int cores = Environment.ProcessorCount;
+        _workers = new IoWorkQueue(sentry.UringWorkers, (int)Math.Min(memory.SqEntries, 4 * (uint)cores), MaxUnboundedWorkers);
+    }
+
+    /// <summary>The flags that it was set up with.</summary>
+    public IoUringSetup Setup { get; }
+
+    /// <inheritdoc/>
+    public override WaitQueue Waiters { get; } = new();
+
+    /// <summary>EBADFD until IORING_REGISTER_ENABLE_RINGS.</summary>
+    public bool IsDisabled => Volatile.Read(ref _disabled);
+
+    /// <inheritdoc/>
+    public override PollEvents Poll()
+    {
+        PollEvents ready = PollEvents.None;
+        if (_memory.SqTail - Volatile.Read(ref _sqHead) < _memory.SqEntries)
+            ready |= PollEvents.POLLOUT | PollEvents.POLLWRNORM;
+        if (Volatile.Read(ref _cqTail) != _memory.CqHead || Volatile.Read(ref _backlogged) || (_defer && HasWork))
+            ready |= PollEvents.POLLIN | PollEvents.POLLRDNORM;
+        return ready;
+    }
+
+    /// <inheritdoc/>
+    public override SysResult Seek(long offset, int whence) => Errno.ESPIPE;
+
+    /// <summary>EEXIST when another task than the ring's only issuer calls.</summary>
+    private bool IsForeign(Task task) => _issuer is not null && _issuer != task;
+
+    /// <summary>
+    /// Leaves <see cref="_lock"/>. Work that came meanwhile could not be run by those who queued it: it is run here.
+    /// </summary>
+    private void Unlock()
+    {
+        _lock.Exit();
+        if (_defer)
+            return;
+        // The exit above is visible before the look at the list: either this sees the work or its queuer gets the lock.
+        Interlocked.MemoryBarrier();
+        if (HasWork)
+            RunPending();
+    }
+}

@@ -1,0 +1,57 @@
+using Moat.Kernel.IoUring;
+
+namespace Moat.Kernel;
+
+internal sealed partial class Sentry
+{
+    private readonly Lock _ringsLock = new();
+    private readonly List<Ring> _rings = [];
+    private readonly RingStatistics _endedRings = new();
+
+    /// <summary>Most threads that io_uring requests may use.</summary>
+    private const int MaxUringWorkers = 512;
+
+    /// <summary>Runs the work of rings that nobody else comes by to run.</summary>
+    public UringThread UringThread { get; } = new();
+
+    /// <summary>Threads for io_uring requests that may block.</summary>
+    public WorkerPool UringWorkers { get; } = new("moat-iou-wrk", MaxUringWorkers);
+
+    /// <summary>Is told of every SQE and CQE of rings made from now on; null: nobody.</summary>
+    public IUringTrace? UringTrace { get; set; }
+
+    /// <summary>The rings that exist now.</summary>
+    public Ring[] GetRings()
+    {
+        lock (_ringsLock)
+            return [.. _rings];
+    }
+
+    /// <summary>What all rings have served so far, ended ones included.</summary>
+    public RingStatistics GetUringStatistics()
+    {
+        RingStatistics all = new();
+        lock (_ringsLock)
+        {
+            all.Add(_endedRings);
+            foreach (Ring ring in _rings)
+                all.Add(ring.Statistics);
+        }
+        return all;
+    }
+
+    internal void AddRing(Ring ring)
+    {
+        lock (_ringsLock)
+            _rings.Add(ring);
+    }
+
+    internal void RemoveRing(Ring ring)
+    {
+        lock (_ringsLock)
+        {
+            _rings.Remove(ring);
+            _endedRings.Add(ring.Statistics);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+using Moat.Kernel.IoUring;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.Syscalls;
+
+/// <summary>io_uring_setup(2), io_uring_enter(2), io_uring_register(2).</summary>
+internal static class IoUringSyscalls
+{
+    private const string SetupNote = "IOPOLL, SQPOLL, SQE128, CQE32, NO_MMAP and what builds on them: EINVAL";
+
+    /// <summary>io_uring_setup(2): EFAULT, EINVAL, ENOMEM, EMFILE.</summary>
+    [Syscall(425, "io_uring_setup", Support.Partial, Note = SetupNote)]
+    public static SysResult Setup(Task task, uint entries, UserPtr<IoUringParams> parameters)
+    {
+        Errno e = task.Mm.Read(parameters, out IoUringParams p);
+        if (e != Errno.OK)
+            return e;
+        e = Ring.Create(task, entries, ref p, out Ring? ring);
+        if (e != Errno.OK)
+            return e;
+        e = task.Mm.Write(parameters, p);
+        SysResult result = e == Errno.OK ? task.Files.Install(ring!, closeOnExec: true) : e;
+        if (result.IsError)
+            ring!.DropReference();
+        return result;
+    }
+
+    /// <summary>io_uring_enter(2): EBADF, EOPNOTSUPP (no ring), EINVAL, EBADFD, EEXIST, EFAULT, ETIME, EINTR, EBADR.</summary>
+    [Syscall(426, "io_uring_enter", Support.Full)]
+    public static SysResult Enter(Task task, Fd fd, uint toSubmit, uint minComplete, IoUringEnter flags, UserPtr argument, ulong argumentSize)
+    {
+        const IoUringEnter Known = IoUringEnter.GETEVENTS | IoUringEnter.SQ_WAKEUP | IoUringEnter.SQ_WAIT | IoUringEnter.EXT_ARG
+            | IoUringEnter.REGISTERED_RING | IoUringEnter.ABS_TIMER | IoUringEnter.EXT_ARG_REG | IoUringEnter.NO_IOWAIT;
+        if ((flags & ~Known) != 0)
+            return Errno.EINVAL;
+        Errno e = GetRing(task, fd, (flags & IoUringEnter.REGISTERED_RING) != 0, out FileDescription? file);
+        if (e != Errno.OK)
+            return e;
+        SysResult result = ((Ring)file!).Enter(task, toSubmit, minComplete, flags, argument.Address, argumentSize);
+        file.DropReference();
+        return result;
+    }
+
+    private static Errno GetRing(Task task, Fd fd, bool registered, out FileDescription? file)
+    {
+        file = null;
+        // No descriptor of a ring can be registered, so the index finds nothing.
+        if (registered)
+            return (uint)fd.Value >= IoUringConst.IORING_RINGFD_REG_MAX ? Errno.EINVAL : Errno.EBADF;
+        file = Ring.GetFile(task.Files, fd.Value);
+        if (file is null)
+            return Errno.EBADF;
+        if (file is Ring)
+            return Errno.OK;
+        file.DropReference();
+        return Errno.EOPNOTSUPP;
+    }
+}
