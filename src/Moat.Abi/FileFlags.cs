@@ -43,6 +43,7 @@ public enum RwFlags
     RWF_NOAPPEND = 0x20,
     RWF_ATOMIC = 0x40,
     RWF_DONTCACHE = 0x80,
+    RWF_NOSIGNAL = 0x100,
 #pragma warning restore CS1591
 }
 

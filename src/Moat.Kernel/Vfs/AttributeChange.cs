@@ -47,6 +47,12 @@ internal struct NewInode
 
     /// <summary>Target when it is a symbolic link.</summary>
     public string? LinkTarget;
+
+    /// <summary><see cref="Inode.Open"/> with O_CREAT follows at once.</summary>
+    public bool WillOpen;
+
+    /// <summary>Made without a name for good (O_TMPFILE with O_EXCL).</summary>
+    public bool NeverLinked;
 }
 
 /// <summary>Who owns a file and who may do what with it; the mode has type and permission bits.</summary>

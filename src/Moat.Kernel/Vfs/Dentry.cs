@@ -30,6 +30,10 @@ internal sealed class Dentry
 
     public Inode Inode { get; }
 
+    /// <summary>The dentry of a file that has no name yet (O_TMPFILE): shown as a deleted one.</summary>
+    public static Dentry Unnamed(Inode inode, Dentry directory)
+        => new(inode, "#" + inode.LockOrder, directory) { _isDeleted = true };
+
     /// <summary>One char per byte; empty for roots.</summary>
     public string Name => Volatile.Read(ref _name);
 

@@ -14,13 +14,16 @@ internal ref struct DirectoryEmitter(Span<byte> buffer, bool legacy)
     /// <summary>Bytes written.</summary>
     public int Written { get; private set; }
 
+    /// <summary>Bytes left.</summary>
+    public readonly int Room => _buffer.Length - Written;
+
     /// <summary>An entry did not fit. With nothing written that is EINVAL.</summary>
     public bool IsFull { get; private set; }
 
     /// <summary>
     /// Adds an entry. <paramref name="next"/>: the position behind it (d_off). False: it does not fit, stop before it.
     /// </summary>
-    public bool Emit(ReadOnlySpan<char> name, ulong inode, byte type, long next)
+    public bool Emit(scoped ReadOnlySpan<char> name, ulong inode, byte type, long next)
     {
         int header = _legacy ? 18 : 19;
         int size = (header + name.Length + (_legacy ? 2 : 1) + 7) & ~7;

@@ -64,6 +64,9 @@ internal abstract partial class FileDescription
     /// </summary>
     public virtual SysResult PipeSize(long bytes) => Errno.EBADF;
 
+    /// <summary>RWF_NOWAIT is honoured; else preadv2(2) with it is EOPNOTSUPP.</summary>
+    public virtual bool SupportsNoWait => true;
+
     /// <summary>A host descriptor whose bytes are this file's, for copying on the host (copy_file_range, sendfile); -1: none.</summary>
     public virtual int HostDescriptor => -1;
 }

@@ -14,6 +14,9 @@ internal enum LookupFlags
 
     /// <summary>An empty path means the starting point (AT_EMPTY_PATH); else ENOENT.</summary>
     Empty = 4,
+
+    /// <summary>Remembered names of host files are compared with the host first: the second try after ESTALE.</summary>
+    Revalidate = 8,
 }
 
 /// <summary>What the last component of a path is.</summary>
@@ -44,10 +47,12 @@ internal ref struct PathWalker
 
     private readonly ref readonly Caller _caller;
     private readonly ResolveFlags _resolve;
+    private readonly bool _revalidate;
     private readonly ReadOnlySpan<char> _input;
     private VfsPath _root;
     private ReadOnlySpan<char> _text;
     private Frame[]? _frames;
+    private string? _base;
     private int _position, _depth, _links;
 
     private struct Frame
@@ -56,10 +61,11 @@ internal ref struct PathWalker
         public int Position;
     }
 
-    public PathWalker(in Caller caller, ReadOnlySpan<char> path, ResolveFlags resolve)
+    public PathWalker(in Caller caller, ReadOnlySpan<char> path, ResolveFlags resolve = ResolveFlags.None, bool revalidate = false)
     {
         _caller = ref caller;
         _resolve = resolve;
+        _revalidate = revalidate;
         _input = _text = path;
     }
 
@@ -281,6 +287,8 @@ internal ref struct PathWalker
         }
         else
         {
+            if (_revalidate && Current.Dentry.LookupCached(name) is { } known && known.Inode.GetStat(out _) == Errno.ESTALE)
+                Current.Dentry.Forget(known);
             Errno error = Current.Dentry.Lookup(name, out child);
             if (error != Errno.OK)
                 return error;
@@ -352,6 +360,4 @@ internal ref struct PathWalker
         _text = _depth > 0 ? _frames[_depth].Text : _base is null ? _input : _base;
         _position = _frames[_depth].Position;
     }
-
-    private string? _base;
 }

@@ -1,0 +1,150 @@
+using Moat.Host;
+using Moat.Kernel.Memory;
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.FileSystems.Host;
+
+/// <summary>
+/// An open regular file of the host. Data goes straight between the host descriptor and guest memory; whoever waits for a disk asks
+/// with RWF_NOWAIT first.
+/// </summary>
+internal sealed unsafe partial class HostFile(HostInode? inode, HostHandle handle, OpenFlags flags) : FileDescription(flags)
+{
+    private const RwFlags HostFlags = RwFlags.RWF_HIPRI | RwFlags.RWF_DSYNC | RwFlags.RWF_SYNC | RwFlags.RWF_NOWAIT
+        | RwFlags.RWF_ATOMIC | RwFlags.RWF_DONTCACHE;
+
+    private readonly Lock _appendLock = new();
+
+    public override bool IsSeekable => true;
+
+    public override bool IsRegular => true;
+
+    public override int HostDescriptor => handle.Fd;
+
+    private bool IsReadOnlyFile => inode is not null && inode.FileSystem.IsReadOnly;
+
+    public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
+    {
+        long done = 0;
+        // One host call, more only when there are more spans than it takes.
+        while (to.Count > 0)
+        {
+            // SAFETY: the vector's spans are translated guest memory; the host answers EFAULT for what is not there.
+            long n = HostFiles.ReadVector(handle.Fd, to.Items, to.Count, offset, (int)(flags & HostFlags));
+            if (n <= 0)
+                return done > 0 ? done : Refused(n, flags);
+            bool all = n == Prefix(to);
+            to.Advance((ulong)n);
+            offset += n;
+            done += n;
+            if (!all)
+                break;
+        }
+        return done;
+    }
+
+    public override SysResult Write(IoVector from, ref long offset, RwFlags flags)
+    {
+        if ((((Flags & OpenFlags.O_APPEND) != 0) && (flags & RwFlags.RWF_NOAPPEND) == 0) || (flags & RwFlags.RWF_APPEND) != 0)
+            return Append(from, ref offset, flags);
+        long done = 0;
+        while (from.Count > 0)
+        {
+            // SAFETY: as in Read.
+            long n = HostFiles.WriteVector(handle.Fd, from.Items, from.Count, offset, (int)(flags & HostFlags));
+            if (n <= 0)
+                return done > 0 ? done : Refused(n, flags);
+            bool all = n == Prefix(from);
+            from.Advance((ulong)n);
+            offset += n;
+            done += n;
+            if (!all)
+                break;
+        }
+        return done;
+    }
+
+    public override SysResult Seek(long offset, int whence)
+    {
+        const int SEEK_SET = 0, SEEK_CUR = 1;
+        if (whence == SEEK_SET || whence == SEEK_CUR)
+        {
+            if (whence == SEEK_CUR)
+                offset += Position;
+            return offset < 0 ? Errno.EINVAL : Position = offset;
+        }
+        // SEEK_END, SEEK_DATA, SEEK_HOLE: the host knows; its own position is used by nobody but appending writes, which set it.
+        long result;
+        lock (_appendLock)
+            result = HostFiles.Seek(handle.Fd, offset, whence);
+        if (result >= 0)
+            Position = result;
+        return result;
+    }
+
+    public override SysResult Sync(bool dataOnly) => IsReadOnlyFile ? 0 : HostFiles.Sync(handle.Fd, dataOnly);
+
+    public override SysResult Allocate(int mode, long offset, long length) => HostFiles.Allocate(handle.Fd, mode, offset, length);
+
+    public override SysResult Truncate(long length) => HostFiles.Truncate(handle.Fd, length);
+
+    public override Errno Advise(long offset, long length, int advice) => (Errno)(-HostFiles.Advise(handle.Fd, offset, length, advice));
+
+    public override Errno SyncRange(long offset, long length, uint flags)
+        => IsReadOnlyFile ? Errno.OK : (Errno)(-HostFiles.SyncRange(handle.Fd, offset, length, flags));
+
+    public override Errno SetFlags(OpenFlags flags)
+    {
+        const OpenFlags OnHost = OpenFlags.O_DIRECT | OpenFlags.O_NOATIME;
+        if (((flags ^ Flags) & OnHost) != 0)
+        {
+            int now = HostFiles.GetFlags(handle.Fd);
+            int result = now < 0 ? now : HostFiles.SetFlags(handle.Fd, (now & ~(int)OnHost) | (int)(flags & OnHost));
+            if (result < 0)
+                return (Errno)(-result);
+        }
+        return base.SetFlags(flags);
+    }
+
+    protected override void Release()
+    {
+        inode?.Closed(handle);
+        handle.DropReference();
+    }
+
+    // The host's position is the only way to learn where an append went.
+    private SysResult Append(IoVector from, ref long offset, RwFlags flags)
+    {
+        if (from.Count == 0)
+            return 0;
+        lock (_appendLock)
+        {
+            // SAFETY: as in Read.
+            long n = HostFiles.WriteVector(handle.Fd, from.Items, from.Count, -1, (int)((flags & HostFlags) | RwFlags.RWF_APPEND));
+            if (n < 0)
+                return Refused(n, flags);
+            from.Advance((ulong)n);
+            long end = HostFiles.Seek(handle.Fd, 0, 1);
+            if (end >= 0)
+                offset = end;
+            return n;
+        }
+    }
+
+    /// <summary>Bytes of the spans that one host call takes.</summary>
+    private static long Prefix(IoVector vector)
+    {
+        if (vector.Count <= 1024)
+            return (long)vector.Remaining;
+        long bytes = 0;
+        // SAFETY: Items has Count entries.
+        for (int i = 0; i < 1024; i++)
+            bytes += (long)vector.Items[i].Length;
+        return bytes;
+    }
+
+    // File systems that cannot tell whether they would wait say EOPNOTSUPP.
+    private static SysResult Refused(long result, RwFlags flags)
+        => result == -(long)Errno.EOPNOTSUPP && (flags & RwFlags.RWF_NOWAIT) != 0
+            && (flags & (RwFlags.RWF_ATOMIC | RwFlags.RWF_DONTCACHE)) == 0 ? Errno.EAGAIN : result;
+}
