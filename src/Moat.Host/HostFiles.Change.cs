@@ -131,6 +131,9 @@ public static unsafe partial class HostFiles
             return (int)HostSyscall.Call(197, (long)p, (long)n);
     }
 
+    /// <summary>umask(2) of the sentry: nothing is taken from the modes that it asks for.</summary>
+    public static void ClearUmask() => HostSyscall.Call(95, 0);
+
     /// <summary>Raises RLIMIT_NOFILE's soft limit to the hard one. Returns the limit.</summary>
     public static long RaiseDescriptorLimit()
     {

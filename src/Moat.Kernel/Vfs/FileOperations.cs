@@ -62,6 +62,18 @@ internal static partial class FileOperations
         return file.Write(from, ref offset, flags);
     }
 
+    /// <summary>dup(2) and F_DUPFD: the lowest free number from a minimum on. EBADF, EMFILE, EINVAL.</summary>
+    public static SysResult Duplicate(FdTable files, int fd, int minimum, bool closeOnExec)
+    {
+        FileDescription? file = files.Get(fd);
+        if (file is null)
+            return Errno.EBADF;
+        SysResult result = files.Install(file, closeOnExec, minimum);
+        if (result.IsError)
+            file.DropReference();
+        return result;
+    }
+
     /// <summary>fstat(2) and statx(2) of a descriptor, and its place. EBADF.</summary>
     public static Errno Stat(in Caller caller, int fd, out FileStat stat, out VfsPath place)
     {

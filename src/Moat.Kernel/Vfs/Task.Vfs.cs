@@ -17,14 +17,6 @@ internal sealed partial class Task
     /// <summary>The second scratch, for calls with two paths.</summary>
     public Errno ReadSecondPath(UserPath address, out ReadOnlySpan<char> path) => ReadPath(address, ref _secondPath, out path);
 
-    /// <summary>Gives this task a descriptor table of its own (unshare(CLONE_FILES), CLOSE_RANGE_UNSHARE).</summary>
-    public void UnshareFiles()
-    {
-        FdTable shared = Files;
-        Files = shared.Copy();
-        shared.DropUser();
-    }
-
     [SkipLocalsInit]
     private Errno ReadPath(UserPath address, ref char[]? scratch, out ReadOnlySpan<char> path)
     {

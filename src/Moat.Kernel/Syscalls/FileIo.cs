@@ -1,0 +1,131 @@
+using Moat.Kernel.Memory;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+using Moat.Platform;
+
+namespace Moat.Kernel.Syscalls;
+
+/// <summary>Guest memory that a call reads from or writes to: one range, or an array of struct iovec.</summary>
+internal readonly struct UserBuffer
+{
+    private readonly UserPtr _address;
+    private readonly ulong _length;
+    private readonly bool _isVector;
+
+    private UserBuffer(UserPtr address, ulong length, bool isVector)
+    {
+        _address = address;
+        _length = length;
+        _isVector = isVector;
+    }
+
+    /// <summary>A range; beyond MAX_RW_COUNT it is cut.</summary>
+    public static UserBuffer Range(UserPtr address, ulong length) => new(address, Math.Min(length, FileOperations.MaxCount), false);
+
+    /// <summary>An array of struct iovec.</summary>
+    public static UserBuffer Vector(UserPtr iovec, ulong count) => new(iovec, count, true);
+
+    /// <summary>Translates into a vector that is empty. EFAULT, EINVAL.</summary>
+    public Errno Translate(MemoryManager mm, MapAccess access, IoVector into)
+    {
+        if (_isVector)
+            return _length > 1024 ? Errno.EINVAL : mm.TranslateVector(_address, (int)_length, access, into);
+        return mm.Translate(_address, _length, access, into) == 0 && _length > 0 ? Errno.EFAULT : Errno.OK;
+    }
+}
+
+/// <summary>What read(2), write(2) and all their relatives do: translate, try, wait, try again.</summary>
+internal static class FileIo
+{
+    private const PollEvents Readable = PollEvents.POLLIN | PollEvents.POLLRDNORM;
+    private const PollEvents Writable = PollEvents.POLLOUT | PollEvents.POLLWRNORM;
+
+    /// <summary>Reads at the position (<paramref name="offset"/> -1) or an offset.</summary>
+    public static SysResult Read(Task task, int fd, in UserBuffer buffer, long offset, RwFlags flags)
+    {
+        FileDescription? file = task.Files.Get(fd);
+        if (file is null)
+            return Errno.EBADF;
+        SysResult result = CheckMode(file, offset, flags, write: false);
+        if (result.IsError)
+        {
+            file.DropReference();
+            return result;
+        }
+        while (true)
+        {
+            IoVector vector = task.Vector;
+            vector.Clear();
+            task.Mm.BeginAccess();
+            Errno error = buffer.Translate(task.Mm, MapAccess.Write, vector);
+            result = error == Errno.OK ? FileOperations.Read(file, vector, offset, flags) : error;
+            task.Mm.EndAccess();
+            if (result.Error != Errno.EAGAIN || file.IsNonBlocking || (flags & RwFlags.RWF_NOWAIT) != 0)
+                break;
+            if (task.WaitFor(file, Readable) == WaitOutcome.Interrupted)
+            {
+                result = Errno.ERESTARTSYS;
+                break;
+            }
+        }
+        file.DropReference();
+        return result;
+    }
+
+    /// <summary>Writes; as <see cref="Read"/>. A stream that blocks takes all before the call returns (POSIX write).</summary>
+    public static SysResult Write(Task task, int fd, in UserBuffer buffer, long offset, RwFlags flags)
+    {
+        FileDescription? file = task.Files.Get(fd);
+        if (file is null)
+            return Errno.EBADF;
+        SysResult result = CheckMode(file, offset, flags, write: true);
+        if (!result.IsError)
+            result = WriteAll(task, file, in buffer, offset, flags);
+        file.DropReference();
+        return result;
+    }
+
+    private static SysResult WriteAll(Task task, FileDescription file, in UserBuffer buffer, long offset, RwFlags flags)
+    {
+        ulong done = 0;
+        while (true)
+        {
+            IoVector vector = task.Vector;
+            vector.Clear();
+            task.Mm.BeginAccess();
+            SysResult result = buffer.Translate(task.Mm, MapAccess.Read, vector);
+            if (!result.IsError)
+            {
+                vector.Advance(Math.Min(done, vector.Remaining));
+                result = done > 0 && vector.Remaining == 0 ? 0 : FileOperations.Write(file, vector, offset, flags);
+            }
+            bool finished = vector.Remaining == 0;
+            task.Mm.EndAccess();
+            if (!result.IsError)
+            {
+                done += (ulong)result.Value;
+                if (finished || result.Value == 0 || file.IsSeekable || file.IsRegular)
+                    return (long)done;
+                continue;
+            }
+            if (result.Error == Errno.EAGAIN && !file.IsNonBlocking && (flags & RwFlags.RWF_NOWAIT) == 0)
+            {
+                if (task.WaitFor(file, Writable) != WaitOutcome.Interrupted)
+                    continue;
+                result = Errno.ERESTARTSYS;
+            }
+            if (result.Error == Errno.EPIPE && file.RaisesSigpipe && (flags & RwFlags.RWF_NOSIGNAL) == 0)
+                task.SendSigpipe();
+            return done > 0 ? (long)done : result;
+        }
+    }
+
+    private static SysResult CheckMode(FileDescription file, long offset, RwFlags flags, bool write)
+    {
+        if (write ? !file.CanWrite : !file.CanRead)
+            return Errno.EBADF;
+        if (offset >= 0 && !file.IsSeekable)
+            return Errno.ESPIPE;
+        return FileOperations.CheckFlags(file, flags, write);
+    }
+}

@@ -1,0 +1,149 @@
+using System.Buffers;
+using System.Text;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.Syscalls;
+
+/// <summary>Extended attributes (man 7 xattr).</summary>
+internal static class FileXattrSyscalls
+{
+    private const int NameMax = 255;
+
+    [Syscall(188, "setxattr", Support.Full)]
+    public static SysResult Setxattr(Task task, UserPath path, UserPtr name, UserPtr value, ulong size, int flags)
+        => Walk(task, path, true, out VfsPath place) is var error and not Errno.OK ? error : Set(task, place, name, value, size, flags);
+
+    [Syscall(189, "lsetxattr", Support.Full)]
+    public static SysResult Lsetxattr(Task task, UserPath path, UserPtr name, UserPtr value, ulong size, int flags)
+        => Walk(task, path, false, out VfsPath place) is var error and not Errno.OK ? error : Set(task, place, name, value, size, flags);
+
+    [Syscall(190, "fsetxattr", Support.Full)]
+    public static SysResult Fsetxattr(Task task, Fd fd, UserPtr name, UserPtr value, ulong size, int flags)
+        => Open(task, fd, out VfsPath place) is var error and not Errno.OK ? error : Set(task, place, name, value, size, flags);
+
+    [Syscall(191, "getxattr", Support.Full)]
+    public static SysResult Getxattr(Task task, UserPath path, UserPtr name, UserPtr value, ulong size)
+        => Walk(task, path, true, out VfsPath place) is var error and not Errno.OK ? error : Get(task, place, name, value, size);
+
+    [Syscall(192, "lgetxattr", Support.Full)]
+    public static SysResult Lgetxattr(Task task, UserPath path, UserPtr name, UserPtr value, ulong size)
+        => Walk(task, path, false, out VfsPath place) is var error and not Errno.OK ? error : Get(task, place, name, value, size);
+
+    [Syscall(193, "fgetxattr", Support.Full)]
+    public static SysResult Fgetxattr(Task task, Fd fd, UserPtr name, UserPtr value, ulong size)
+        => Open(task, fd, out VfsPath place) is var error and not Errno.OK ? error : Get(task, place, name, value, size);
+
+    [Syscall(194, "listxattr", Support.Full)]
+    public static SysResult Listxattr(Task task, UserPath path, UserPtr list, ulong size)
+        => Walk(task, path, true, out VfsPath place) is var error and not Errno.OK ? error : List(task, place, list, size);
+
+    [Syscall(195, "llistxattr", Support.Full)]
+    public static SysResult Llistxattr(Task task, UserPath path, UserPtr list, ulong size)
+        => Walk(task, path, false, out VfsPath place) is var error and not Errno.OK ? error : List(task, place, list, size);
+
+    [Syscall(196, "flistxattr", Support.Full)]
+    public static SysResult Flistxattr(Task task, Fd fd, UserPtr list, ulong size)
+        => Open(task, fd, out VfsPath place) is var error and not Errno.OK ? error : List(task, place, list, size);
+
+    [Syscall(197, "removexattr", Support.Full)]
+    public static SysResult Removexattr(Task task, UserPath path, UserPtr name)
+        => Walk(task, path, true, out VfsPath place) is var error and not Errno.OK ? error : Remove(task, place, name);
+
+    [Syscall(198, "lremovexattr", Support.Full)]
+    public static SysResult Lremovexattr(Task task, UserPath path, UserPtr name)
+        => Walk(task, path, false, out VfsPath place) is var error and not Errno.OK ? error : Remove(task, place, name);
+
+    [Syscall(199, "fremovexattr", Support.Full)]
+    public static SysResult Fremovexattr(Task task, Fd fd, UserPtr name)
+        => Open(task, fd, out VfsPath place) is var error and not Errno.OK ? error : Remove(task, place, name);
+
+    private static Errno Walk(Task task, UserPath path, bool follow, out VfsPath place)
+    {
+        place = default;
+        Errno error = task.ReadPath(path, out ReadOnlySpan<char> text);
+        return error == Errno.OK
+            ? PathOperations.Walk(new Caller(task), Fd.AT_FDCWD, text, follow ? LookupFlags.Follow : 0, out place)
+            : error;
+    }
+
+    private static Errno Open(Task task, Fd fd, out VfsPath place)
+    {
+        place = default;
+        FileDescription? file = task.Files.Get(fd.Value);
+        if (file is null)
+            return Errno.EBADF;
+        Errno error = (file.Flags & OpenFlags.O_PATH) != 0 ? Errno.EBADF : Errno.OK;
+        place = file.Path;
+        file.DropReference();
+        return error;
+    }
+
+    /// <summary>An attribute's name. ERANGE when empty or longer than 255 bytes.</summary>
+    internal static Errno ReadName(Task task, UserPtr address, out string name)
+    {
+        Span<byte> bytes = stackalloc byte[NameMax + 1];
+        SysResult length = task.Mm.CopyInString(address, bytes);
+        name = "";
+        if (length.IsError)
+            return length.Error == Errno.ENAMETOOLONG ? Errno.ERANGE : length.Error;
+        if (length.Value == 0)
+            return Errno.ERANGE;
+        name = Encoding.Latin1.GetString(bytes[..(int)length.Value]);
+        return Errno.OK;
+    }
+
+    private static SysResult Set(Task task, VfsPath place, UserPtr name, UserPtr value, ulong size, int flags)
+    {
+        if ((flags & ~3) != 0)
+            return Errno.EINVAL;
+        Errno error = ReadName(task, name, out string text);
+        if (error != Errno.OK)
+            return error;
+        if (size > PathOperations.MaxXattr)
+            return Errno.E2BIG;
+        byte[] buffer = ArrayPool<byte>.Shared.Rent((int)size);
+        error = task.Mm.CopyIn(value, buffer.AsSpan(0, (int)size));
+        if (error == Errno.OK)
+            error = PathOperations.SetXattr(new Caller(task), place, text, buffer.AsSpan(0, (int)size), flags);
+        ArrayPool<byte>.Shared.Return(buffer);
+        return error;
+    }
+
+    private static SysResult Get(Task task, VfsPath place, UserPtr name, UserPtr value, ulong size)
+    {
+        Errno error = ReadName(task, name, out string text);
+        if (error != Errno.OK)
+            return error;
+        int room = (int)Math.Min(size, PathOperations.MaxXattr);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(room);
+        SysResult result = PathOperations.GetXattr(new Caller(task), place, text, buffer.AsSpan(0, room));
+        result = Finish(task, result, buffer, value, room);
+        ArrayPool<byte>.Shared.Return(buffer);
+        return result;
+    }
+
+    private static SysResult List(Task task, VfsPath place, UserPtr list, ulong size)
+    {
+        int room = (int)Math.Min(size, PathOperations.MaxXattr);
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(room);
+        SysResult result = PathOperations.ListXattr(new Caller(task), place, buffer.AsSpan(0, room));
+        result = Finish(task, result, buffer, list, room);
+        ArrayPool<byte>.Shared.Return(buffer);
+        return result;
+    }
+
+    private static SysResult Finish(Task task, SysResult result, byte[] buffer, UserPtr to, int room)
+    {
+        if (result.IsError || room == 0 || result.Value == 0)
+            return result;
+        Errno error = task.Mm.CopyOut(to, buffer.AsSpan(0, (int)result.Value));
+        return error == Errno.OK ? result : error;
+    }
+
+    private static SysResult Remove(Task task, VfsPath place, UserPtr name)
+    {
+        Errno error = ReadName(task, name, out string text);
+        return error == Errno.OK ? PathOperations.RemoveXattr(new Caller(task), place, text) : error;
+    }
+}
