@@ -10,9 +10,8 @@ namespace Moat.Host;
 /// </summary>
 public static unsafe class Handoff
 {
-    // SAFETY: both point at installed code that is never freed.
+    // SAFETY: installed code that is never freed.
     private static readonly delegate* unmanaged<uint*, uint, uint, uint> s_spin = InstallSpin();
-    private static readonly delegate* unmanaged<uint*, uint*, uint*, uint, uint, uint, uint> s_replyAndSpin = InstallReplyAndSpin();
 
     /// <summary>Length of one spin step on this processor, picoseconds; measured once.</summary>
     public static int SpinStepPicoseconds { get; } = Measure();
@@ -22,14 +21,6 @@ public static unsafe class Handoff
 
     /// <summary>Spins until the word differs from <paramref name="old"/>, at most <paramref name="steps"/> times. Returns the word.</summary>
     public static uint Spin(uint* word, uint old, uint steps) => s_spin(word, old, steps);
-
-    /// <summary>
-    /// Publishes <paramref name="value"/> in the word <paramref name="publish"/>, wakes the peer when its flag
-    /// <paramref name="peerSleeps"/> says that it sleeps on that word, then spins as <see cref="Spin"/> does on
-    /// <paramref name="word"/>. Returns the word.
-    /// </summary>
-    public static uint ReplyAndSpin(uint* publish, uint* peerSleeps, uint* word, uint value, uint old, uint steps)
-        => s_replyAndSpin(publish, peerSleeps, word, value, old, steps);
 
     private static delegate* unmanaged<uint*, uint, uint, uint> InstallSpin()
     {
@@ -47,35 +38,6 @@ public static unsafe class Handoff
         c.Label(ref done);
         c.ret();
         return (delegate* unmanaged<uint*, uint, uint, uint>)MachineCode.Install(c);
-    }
-
-    private static delegate* unmanaged<uint*, uint*, uint*, uint, uint, uint, uint> InstallReplyAndSpin()
-    {
-        // rdi publish, rsi flag, rdx word, ecx value, r8d old, r9d steps
-        var c = new Assembler(64);
-        var spin = c.CreateLabel();
-        var done = c.CreateLabel();
-        c.xchg(__dword_ptr[rdi], ecx);
-        c.cmp(__dword_ptr[rsi], 0);
-        c.je(spin);
-        c.push(rdx);
-        c.mov(eax, 202);
-        c.mov(esi, 1);
-        c.mov(edx, 1);
-        c.xor(r10d, r10d);
-        c.syscall();
-        c.pop(rdx);
-        c.Label(ref spin);
-        c.mov(eax, __dword_ptr[rdx]);
-        c.cmp(eax, r8d);
-        c.jne(done);
-        c.sub(r9d, 1);
-        c.jbe(done);
-        c.pause();
-        c.jmp(spin);
-        c.Label(ref done);
-        c.ret();
-        return (delegate* unmanaged<uint*, uint*, uint*, uint, uint, uint, uint>)MachineCode.Install(c);
     }
 
     private static int Measure()

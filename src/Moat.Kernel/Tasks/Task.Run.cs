@@ -95,21 +95,21 @@ internal sealed partial class Task
 
     private void ServeCall()
     {
-        ref GuestRegisters regs = ref Thread.Registers;
+        GuestCall call = Thread.Call;
         // The number is 32 bits wide; the rest of rax is ignored.
-        Args.Number = (int)regs.Rax;
-        Args.A0 = regs.Rdi;
-        Args.A1 = regs.Rsi;
-        Args.A2 = regs.Rdx;
-        Args.A3 = regs.R10;
-        Args.A4 = regs.R8;
-        Args.A5 = regs.R9;
+        Args.Number = (int)call.Number;
+        Args.A0 = call.A0;
+        Args.A1 = call.A1;
+        Args.A2 = call.A2;
+        Args.A3 = call.A3;
+        Args.A4 = call.A4;
+        Args.A5 = call.A5;
         while (true)
         {
             SysResult result = SyscallTable.Dispatch(this, in Args);
             if (!_attention && !_hasSavedMask && !IsInternal(result))
             {
-                Thread.Registers.Rax = (ulong)result.Value;
+                Thread.SetResult((ulong)result.Value);
                 return;
             }
             if (!AfterStop(result, inCall: true))

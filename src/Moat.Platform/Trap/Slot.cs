@@ -24,24 +24,28 @@ internal static class Slot
     /// <summary>RIP RSP RBX RBP R12 R13 R14 R15 of the fast path (reserved).</summary>
     public const int FastRegisters = 0x140;
 
-    // The SIGNAL event: u32 number, u32 si_code, u64 addresses of siginfo and ucontext; result of a host call; bases; si_arch.
+    // The SIGNAL event: u32 number, u32 si_code, u64 addresses of siginfo and ucontext; u32 si_arch. The DONE event: a result.
+    // Context and bases are there after a CALL event as well.
     public const int SignalNumber = 0x1C0, SignalCode = 0x1C4, SignalInfo = 0x1C8, Context = 0x1D0, HostResult = 0x1D8;
     public const int FsBase = 0x1E0, GsBase = 0x1E8, SignalArch = 0x1F0;
 
     /// <summary>End of the stack that a new thread boots on; the signal stack begins here.</summary>
     public const int SignalStack = 0x1000;
 
-    /// <summary>Values of <see cref="Kind"/>.</summary>
-    public const uint KindSignal = 1, KindFast = 2, KindDone = 3, KindStart = 4;
+    /// <summary>
+    /// Values of <see cref="Kind"/>. A CALL is a SIGSYS whose number and arguments the stub has copied to the line of the
+    /// event number: the sentry then needs no other line, and each costs two trips between the cores.
+    /// </summary>
+    public const uint KindSignal = 1, KindFast = 2, KindDone = 3, KindStart = 4, KindCall = 5;
 
     /// <summary>
-    /// Values of <see cref="Operation"/>. Resume: C0 bit 0 sets FS base to C1, bit 1 GS base to C2.
-    /// SystemCall: the number in <see cref="ReturnOrNumber"/>, C0 to C5. Trap, Clone and SetFs are reserved.
+    /// Values of <see cref="Operation"/>. Resume: C0 bit 0 sets FS base to C1, bit 1 GS base to C2. Result: the same, with
+    /// <see cref="ReturnOrNumber"/> to rax. SystemCall: the number in <see cref="ReturnOrNumber"/>, C0 to C5. Trap, Clone and SetFs are reserved.
     /// </summary>
-    public const uint OpResume = 1, OpSystemCall = 2, OpTrap = 3, OpClone = 4, OpSetFs = 5, OpExit = 6;
+    public const uint OpResume = 1, OpSystemCall = 2, OpTrap = 3, OpClone = 4, OpSetFs = 5, OpExit = 6, OpResult = 7;
 
     // Offsets in the host's struct ucontext and siginfo_t.
-    public const int ContextRegisters = 40, ContextFpuPointer = 224, ContextEnd = 304;
+    public const int ContextRegisters = 40, ContextRax = ContextRegisters + 13 * 8, ContextFpuPointer = 224, ContextEnd = 304;
     public const int InfoCode = 8, InfoAddress = 16, InfoSize = 128;
 }
 

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Moat.Host;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Moat.Platform.Trap;
@@ -29,21 +30,15 @@ internal sealed class StubGuestCode
     private void Assemble()
     {
         Assembler c = Code;
-        Label publish = c.CreateLabel(), wait = c.CreateLabel(), spin = c.CreateLabel();
+        Label signal = c.CreateLabel(), publish = c.CreateLabel(), wait = c.CreateLabel(), spin = c.CreateLabel();
         Label sleep = c.CreateLabel(), again = c.CreateLabel(), awake = c.CreateLabel(), reply = c.CreateLabel();
         Label number = c.CreateLabel(), resume = c.CreateLabel(), bases = c.CreateLabel(), other = c.CreateLabel();
-        Label exit = c.CreateLabel();
+        Label result = c.CreateLabel(), exit = c.CreateLabel();
 
         // rdi: signal, rsi: siginfo_t, rdx: ucontext. The host leaves the guest's AC flag set: every access is aligned.
         c.mov(rbx, rsp);
         c.and(rbx, -(int)Slot.Size);
-        c.mov(eax, __dword_ptr[rsi + Slot.InfoCode]);
-        c.mov(ecx, __dword_ptr[rsi + 28]); // si_arch
-        c.mov(__dword_ptr[rbx + Slot.SignalNumber], edi);
-        c.mov(__dword_ptr[rbx + Slot.SignalCode], eax);
-        c.mov(__qword_ptr[rbx + Slot.SignalInfo], rsi);
         c.mov(__qword_ptr[rbx + Slot.Context], rdx);
-        c.mov(__dword_ptr[rbx + Slot.SignalArch], ecx);
         if (_useFsGsBase)
         {
             c.rdfsbase(rax);
@@ -52,6 +47,29 @@ internal sealed class StubGuestCode
             c.mov(__qword_ptr[rbx + Slot.GsBase], rax);
         }
 
+        c.mov(eax, __dword_ptr[rsi + Slot.InfoCode]);
+        c.mov(ecx, __dword_ptr[rsi + 28]); // si_arch
+        c.cmp(edi, 31); // SIGSYS
+        c.jne(signal);
+        c.cmp(eax, 1); // SYS_SECCOMP
+        c.jne(signal);
+        c.cmp(ecx, unchecked((int)SeccompData.AuditArchX86_64));
+        c.jne(signal);
+        // rax, rdi, rsi, rdx, r10, r8, r9 of the frame: positions in mcontext_t.
+        ReadOnlySpan<int> call = [13, 8, 9, 12, 2, 0, 1];
+        AssemblerRegister64[] copies = [rax, rcx, rsi, rdi, r8, r9, r10];
+        for (var i = 0; i < call.Length; i++)
+            c.mov(copies[i], __qword_ptr[rdx + Slot.ContextRegisters + 8 * call[i]]);
+        for (var i = 0; i < call.Length; i++)
+            c.mov(__qword_ptr[rbx + Slot.Number + 8 * i], copies[i]);
+        c.mov(__dword_ptr[rbx + Slot.Kind], (int)Slot.KindCall);
+        c.jmp(publish);
+
+        c.Label(ref signal);
+        c.mov(__dword_ptr[rbx + Slot.SignalNumber], edi);
+        c.mov(__dword_ptr[rbx + Slot.SignalCode], eax);
+        c.mov(__qword_ptr[rbx + Slot.SignalInfo], rsi);
+        c.mov(__dword_ptr[rbx + Slot.SignalArch], ecx);
         c.mov(__dword_ptr[rbx + Slot.Kind], (int)Slot.KindSignal);
 
         c.Label(ref publish);
@@ -91,14 +109,20 @@ internal sealed class StubGuestCode
         c.mov(__dword_ptr[rbx + Slot.StubSleeps], 0);
 
         c.Label(ref reply);
+        c.mov(rsp, __qword_ptr[rbx + Slot.Context]);
         c.mov(eax, __dword_ptr[rbx + Slot.Operation]);
+        c.cmp(eax, (int)Slot.OpResult);
+        c.jne(result);
+        c.mov(rcx, __qword_ptr[rbx + Slot.ReturnOrNumber]);
+        c.mov(__qword_ptr[rsp + Slot.ContextRax], rcx);
+        c.mov(eax, (int)Slot.OpResume);
+        c.Label(ref result);
         c.cmp(eax, (int)Slot.OpResume);
         c.jne(other);
         c.mov(r13d, __dword_ptr[rbx + Slot.CommandArguments]);
         c.test(r13d, r13d);
         c.jnz(bases);
         c.Label(ref resume);
-        c.mov(rsp, __qword_ptr[rbx + Slot.Context]);
         c.mov(eax, SYS_rt_sigreturn);
         c.syscall();
         c.hlt();

@@ -31,7 +31,7 @@ public sealed unsafe partial class TrapThread
     // Offset of the FPU state in the slot, or -1: the pointer is guest memory, and it must be aligned for XRSTOR.
     private int FpuOffset()
     {
-        ulong pointer = Volatile.Read(ref *(ulong*)(_context + Slot.ContextFpuPointer));
+        ulong pointer = Volatile.Read(ref *(ulong*)(Frame() + Slot.ContextFpuPointer));
         return (pointer & 63) == 0 && InSlot(pointer, 0) ? (int)(pointer - _stubSlot) : -1;
     }
 }

@@ -86,17 +86,15 @@ public sealed unsafe partial class TrapThread
         CoreBudget.ReturnPermit();
     }
 
-    private void Reply()
-        => Handoff.ReplyAndSpin(
-            (uint*)(_slot + Slot.Command), (uint*)(_slot + Slot.StubSleeps), (uint*)(_slot + Slot.Event), _event, _event, 0);
+    private void Reply(uint operation) => SlotExchange.Run(_slot, _event, 0, operation, 0);
 
     // Replies to the last event and waits for the next. False when the thread is gone.
     private bool Exchange()
     {
         bool spin = TakePermit();
-        uint* word = (uint*)(_slot + Slot.Event);
-        uint seen = Handoff.ReplyAndSpin(
-            (uint*)(_slot + Slot.Command), (uint*)(_slot + Slot.StubSleeps), word, _event, _event, spin ? s_firstSpin : 0);
+        uint operation = _hasResult ? Slot.OpResult : Slot.OpResume;
+        _hasResult = false;
+        uint seen = SlotExchange.Run(_slot, _event, spin ? s_firstSpin : 0, operation, _result);
         if (seen == _event)
             return Wait(spin);
         _event = seen;

@@ -20,8 +20,7 @@ public sealed unsafe partial class TrapThread : GuestThread
     private readonly int _tid;
     private int _state;
     private uint _event = 1;
-    private byte* _context;
-    private bool _setFs, _setGs;
+    private bool _setFs, _setGs, _basesAreSet;
     private ulong _fsBase, _gsBase;
     private bool _exceptionIsCall;
 
@@ -33,9 +32,6 @@ public sealed unsafe partial class TrapThread : GuestThread
         Index = index;
         _tid = tid;
     }
-
-    /// <inheritdoc/>
-    public override ref GuestRegisters Registers => ref *(GuestRegisters*)(_context + Slot.ContextRegisters);
 
     internal int Index { get; }
 
@@ -93,10 +89,13 @@ public sealed unsafe partial class TrapThread : GuestThread
 
             PrepareResume();
             bool alive = Exchange();
+            _frame = null;
             int state = Interlocked.Exchange(ref _state, 0);
-            if (!alive || !TakeContext())
+            if (!alive)
                 return Die();
-            if (Classify() is { } reason)
+            if (*(uint*)(_slot + Slot.Kind) == Slot.KindCall)
+                return StopReason.Syscall;
+            if (ClassifySignal() is { } reason)
                 return reason;
             // The interrupt, or a signal from outside. One that belongs to a request which is gone already is nobody's.
             if ((state & Pending) != 0)
@@ -117,8 +116,7 @@ public sealed unsafe partial class TrapThread : GuestThread
     {
         if ((Interlocked.Or(ref _state, Gone) & Gone) == 0)
         {
-            *(uint*)(_slot + Slot.Operation) = Slot.OpExit;
-            Reply();
+            Reply(Slot.OpExit);
         }
 
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
@@ -130,7 +128,7 @@ public sealed unsafe partial class TrapThread : GuestThread
     /// <summary>Waits for the trap that ends the thread's start. False when the thread or its stub ended.</summary>
     internal bool AwaitStart()
     {
-        if (!Wait(spin: false) || !TakeContext())
+        if (!Wait(spin: false))
             return false;
         _space.Platform.LearnFpu(new ReadOnlySpan<byte>(_slot, (int)Slot.Size), FpuOffset());
         ref GuestRegisters registers = ref Registers;
@@ -140,29 +138,14 @@ public sealed unsafe partial class TrapThread : GuestThread
         return true;
     }
 
-    private bool InSlot(ulong address, ulong length)
-        => address >= _stubSlot + Slot.SignalStack && address <= _stubSlot + Slot.Size - length;
-
-    // The frame's address comes from guest memory: false when no frame can be there.
-    private bool TakeContext()
-    {
-        ulong context = Volatile.Read(ref *(ulong*)(_slot + Slot.Context));
-        if ((context & 7) != 0 || !InSlot(context, Slot.ContextEnd))
-            return false;
-        _context = _slot + (context - _stubSlot);
-        return true;
-    }
-
-    private StopReason? Classify()
+    private StopReason? ClassifySignal()
     {
         int signal = *(int*)(_slot + Slot.SignalNumber);
         int code = *(int*)(_slot + Slot.SignalCode);
         _exceptionIsCall = false;
         switch (signal)
         {
-            case TrapAddressSpace.SIGSYS when code == 1 /* SYS_SECCOMP */:
-                if (*(uint*)(_slot + Slot.SignalArch) == SeccompData.AuditArchX86_64)
-                    return StopReason.Syscall;
+            case TrapAddressSpace.SIGSYS when code == 1 /* SYS_SECCOMP */: // a call by another gate than syscall
                 _exceptionIsCall = true;
                 Registers.Rip -= 2; // the length of int 0x80
                 return StopReason.Fault;
@@ -195,22 +178,13 @@ public sealed unsafe partial class TrapThread : GuestThread
 
     private void PrepareResume()
     {
-        ulong flags = 0;
+        if (!_setFs && !_setGs && !_basesAreSet)
+            return;
         ulong* arguments = (ulong*)(_slot + Slot.CommandArguments);
-        if (_setFs)
-        {
-            flags |= 1;
-            arguments[1] = _fsBase;
-        }
-
-        if (_setGs)
-        {
-            flags |= 2;
-            arguments[2] = _gsBase;
-        }
-
+        arguments[1] = _fsBase;
+        arguments[2] = _gsBase;
+        arguments[0] = (_setFs ? 1u : 0) | (_setGs ? 2u : 0);
+        _basesAreSet = _setFs || _setGs;
         _setFs = _setGs = false;
-        arguments[0] = flags;
-        *(uint*)(_slot + Slot.Operation) = Slot.OpResume;
     }
 }

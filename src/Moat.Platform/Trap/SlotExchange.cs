@@ -1,0 +1,58 @@
+using Iced.Intel;
+using Moat.Host;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Moat.Platform.Trap;
+
+/// <summary>The sentry's side of the hand-off, in machine code: reply, wake the stub if it sleeps, spin for its next event.</summary>
+internal static unsafe class SlotExchange
+{
+    private const int SYS_futex = 202;
+
+    // SAFETY: installed code that is never freed.
+    private static readonly delegate* unmanaged<byte*, uint, uint, uint, ulong, uint> s_exchange = Install();
+
+    /// <summary>
+    /// Replies to event <paramref name="number"/> with an operation and its value, and spins at most
+    /// <paramref name="steps"/> times until the event word differs from the number. Returns the event word.
+    /// </summary>
+    public static uint Run(byte* slot, uint number, uint steps, uint operation, ulong value)
+        => s_exchange(slot, number, steps, operation, value);
+
+    private static delegate* unmanaged<byte*, uint, uint, uint, ulong, uint> Install()
+    {
+        // rdi slot, esi number, edx steps, ecx operation, r8 value. The stub polls the line that is written here, so it is
+        // written in one go.
+        var c = new Assembler(64);
+        Label spin = c.CreateLabel(), done = c.CreateLabel();
+        c.mov(eax, esi);
+        c.mov(__dword_ptr[rdi + Slot.Operation], ecx);
+        c.mov(__qword_ptr[rdi + Slot.ReturnOrNumber], r8);
+        c.xchg(__dword_ptr[rdi + Slot.Command], eax);
+        c.cmp(__dword_ptr[rdi + Slot.StubSleeps], 0);
+        c.je(spin);
+        c.push(rdi);
+        c.push(rsi);
+        c.push(rdx);
+        c.lea(rdi, __[rdi + Slot.Command]);
+        c.mov(esi, 1); // FUTEX_WAKE
+        c.mov(edx, 1);
+        c.xor(r10d, r10d);
+        c.mov(eax, SYS_futex);
+        c.syscall();
+        c.pop(rdx);
+        c.pop(rsi);
+        c.pop(rdi);
+        c.Label(ref spin);
+        c.mov(eax, __dword_ptr[rdi + Slot.Event]);
+        c.cmp(eax, esi);
+        c.jne(done);
+        c.sub(edx, 1);
+        c.jbe(done);
+        c.pause();
+        c.jmp(spin);
+        c.Label(ref done);
+        c.ret();
+        return (delegate* unmanaged<byte*, uint, uint, uint, ulong, uint>)MachineCode.Install(c);
+    }
+}
