@@ -129,11 +129,20 @@ internal sealed unsafe partial class MemoryManager
     /// </summary>
     public Errno TranslateVector(UserPtr iovec, int count, MapAccess access, IoVector into)
     {
+        ulong before = into.Remaining;
+        Errno error = WalkVector(iovec, count, access, into, null);
+        if (error != Errno.OK)
+            into.Truncate(before);
+        return error;
+    }
+
+    private Errno WalkVector(UserPtr iovec, int count, MapAccess access, IoVector? spans, PinnedRange? pins)
+    {
         const int MaxEntries = 1024, Chunk = 64;
         if ((uint)count > MaxEntries)
             return Errno.EINVAL;
         IoVec* entries = stackalloc IoVec[Chunk];
-        ulong before = into.Remaining, total = 0, translated = 0;
+        ulong total = 0, translated = 0;
         for (int i = 0; i < count; i += Chunk)
         {
             int n = Math.Min(Chunk, count - i);
@@ -142,16 +151,16 @@ internal sealed unsafe partial class MemoryManager
             if (error == Errno.OK && HasNegativeLength(entries, n))
                 error = Errno.EINVAL;
             if (error != Errno.OK)
-            {
-                into.Truncate(before);
                 return error;
-            }
             for (int k = 0; k < n; k++)
             {
                 ulong length = Math.Min(entries[k].Length, MAX_RW_COUNT - total);
                 // After the first inaccessible byte the rest is only checked.
                 if (translated == total)
-                    translated += Translate(new UserPtr(entries[k].Base), length, access, into);
+                {
+                    UserPtr start = new(entries[k].Base);
+                    translated += spans is null ? PinPieces(start, length, access, pins!) : Translate(start, length, access, spans);
+                }
                 total += length;
             }
         }
