@@ -9,6 +9,8 @@ internal abstract class AnonymousFile(OpenFlags flags, string name) : FileDescri
 
     public override string AnonymousName => "anon_inode:" + _name;
 
+    public override bool CanSpliceFrom => false;
+
     /// <summary>Seeking is accepted and does nothing; the position stays where it is.</summary>
     public override SysResult Seek(long offset, int whence) => 0;
 

@@ -90,6 +90,10 @@ internal sealed unsafe partial class Pipe
         return done;
     }
 
+    /// <summary>Appends part of a page to a vector, for host calls and files.</summary>
+    public static void Append(IoVector vector, PipePage page, int offset, int length)
+        => vector.Add(page.Data + offset, (ulong)length); // SAFETY: the caller holds the page, and the range lies in it.
+
     /// <summary>
     /// The part of a write beyond whole pages goes behind the newest bytes if it fits there, so that small writes do not
     /// take a slot each.

@@ -7,6 +7,8 @@ internal class DirectoryDescription(OpenFlags flags) : FileDescription(flags)
 {
     public override bool IsSeekable => true;
 
+    public override bool CanSpliceFrom => false;
+
     public override SysResult Read(Memory.IoVector to, ref long offset, RwFlags flags) => Errno.EISDIR;
 
     public override SysResult Seek(long offset, int whence)

@@ -43,6 +43,12 @@ internal abstract partial class FileDescription
     /// <summary>True when writing to a reader that is gone raises SIGPIPE besides EPIPE (pipes, sockets).</summary>
     public virtual bool RaisesSigpipe => false;
 
+    /// <summary>splice(2) may read from it; else EINVAL.</summary>
+    public virtual bool CanSpliceFrom => true;
+
+    /// <summary>splice(2) may write to it; else EINVAL.</summary>
+    public virtual bool CanSpliceTo => CanSpliceFrom;
+
     /// <summary>Where to wait for readiness; null when always ready (and epoll answers EPERM).</summary>
     public virtual WaitQueue? Waiters => null;
 
