@@ -6,4 +6,7 @@ internal sealed partial class Sentry
 {
     /// <summary>Wakes who waits for host descriptors.</summary>
     public HostNotifier Notifier { get; } = new();
+
+    /// <summary>What /dev/tty opens: the terminal among the standard streams, or null.</summary>
+    public HostStreamInode? Terminal { get; set; }
 }
