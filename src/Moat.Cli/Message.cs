@@ -12,7 +12,7 @@ internal static class Message
     /// <summary>Says <paramref name="text"/> and returns <paramref name="code"/>.</summary>
     public static int Fail(int code, string text)
     {
-        Console.Error.WriteLine("moat: " + text.ReplaceLineEndings(" "));
+        Console.Error.WriteLine("moat: " + string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
         return code;
     }
 

@@ -1,29 +1,95 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Moat.Abi;
 using Moat.Host;
 using Moat.Kernel;
+using Moat.Kernel.Events;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Trace;
+using Moat.Kernel.Vfs;
+using Moat.Platform.Trap;
 
 namespace Moat.Cli;
 
 /// <summary>One run of a program: makes the sentry, waits for its end, says how it ended.</summary>
 internal static class Sandbox
 {
+    private static readonly (PosixSignal Signal, int Number)[] s_forwarded =
+    [
+        (PosixSignal.SIGINT, 2), (PosixSignal.SIGQUIT, 3), (PosixSignal.SIGTERM, 15), (PosixSignal.SIGHUP, 1), (PosixSignal.SIGWINCH, 28),
+    ];
+
     /// <summary>Runs to the end; returns the exit code of <c>moat do</c>.</summary>
     public static int Run(SentryOptions options, bool trace, bool statistics)
-        => throw new HostException("this build has no platform to run programs on");
+    {
+        DebugLog.Write("starting " + string.Join(' ', options.Arguments.Select(Encoding.UTF8.GetString)));
+        if (trace)
+            Tracer.Start(DebugLog.Sink ?? Console.OpenStandardError());
+        if (statistics)
+            CallStatistics.Start();
+        using TrapPlatform platform = new(MemoryFile.Create());
+        using Sentry sentry = new(platform)
+        {
+            Log = DebugLog.Sink is null ? null : DebugLog.Write,
+            Report = static text => Message.Fail(ExitCode.MoatFailure, text),
+        };
+        FdTable files = StandardStreams(sentry);
+        Errno error = sentry.Start(options, Caller(), new FsContext(), files, new ResourceLimits());
+        if (error != Errno.OK)
+            return CodeOf(options, new SentryExit(0, 0, error));
+        List<PosixSignalRegistration> forwarding = [.. s_forwarded.Select(s => PosixSignalRegistration.Create(s.Signal, context =>
+        {
+            context.Cancel = true;
+            sentry.SendSignal(s.Number);
+        }))];
+        SentryExit exit = sentry.WaitForExit();
+        forwarding.ForEach(f => f.Dispose());
+        DebugLog.Write($"ended: {exit}");
+        if (statistics)
+            StatisticsReport.Write(Console.Error);
+        return CodeOf(options, exit);
+    }
 
     /// <summary>The exit code for an end; says why when the program never began.</summary>
     internal static int CodeOf(SentryOptions options, SentryExit exit)
     {
-        if (exit.StartError != Abi.Errno.OK)
+        if (exit.StartError == Errno.OK)
+            return exit.Signal != 0 ? ExitCode.SignalBase + exit.Signal : exit.ExitCode;
+        int code = exit.StartError switch
         {
-            string program = System.Text.Encoding.UTF8.GetString(options.Program);
-            int code = exit.StartError switch
-            {
-                Abi.Errno.ENOENT => ExitCode.NotFound,
-                Abi.Errno.ENOMEM or Abi.Errno.EAGAIN or Abi.Errno.ENOSYS => ExitCode.MoatFailure,
-                _ => ExitCode.NotExecutable,
-            };
-            return Message.Fail(code, $"cannot run {program}: {Kernel.Trace.ErrnoText.Of(exit.StartError)} ({exit.StartError})");
+            Errno.ENOENT => ExitCode.NotFound,
+            Errno.ENOMEM or Errno.EAGAIN or Errno.ENOSYS => ExitCode.MoatFailure,
+            _ => ExitCode.NotExecutable,
+        };
+        return Message.Fail(code, $"cannot run {Encoding.UTF8.GetString(options.Program)}: {ErrnoText.Of(exit.StartError)} ({exit.StartError})");
+    }
+
+    /// <summary>The user who runs Moat is the user in the sandbox.</summary>
+    private static Credentials Caller()
+    {
+        uint uid = (uint)HostSyscall.Call(102 /* getuid */), gid = (uint)HostSyscall.Call(104 /* getgid */);
+        return new Credentials
+        {
+            Uid = uid,
+            EffectiveUid = uid,
+            SavedUid = uid,
+            FsUid = uid,
+            Gid = gid,
+            EffectiveGid = gid,
+            SavedGid = gid,
+            FsGid = gid,
+            Groups = HostProcess.Groups(),
+        };
+    }
+
+    private static FdTable StandardStreams(Sentry sentry)
+    {
+        FdTable files = new();
+        for (int fd = 0; fd < 3; fd++)
+        {
+            if (HostStream.Create(sentry.Notifier, fd) is { } stream)
+                files.InstallAt(fd, stream, closeOnExec: false);
         }
-        return exit.Signal != 0 ? ExitCode.SignalBase + exit.Signal : exit.ExitCode;
+        return files;
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Moat.Kernel.IoUring;
 using Moat.Kernel.Syscalls;
@@ -8,6 +9,8 @@ namespace Moat.Cli;
 /// <summary><c>moat syscalls</c> and <c>moat uring ops</c>: what is served, and how far.</summary>
 internal static class TableCommands
 {
+    private static readonly JsonWriterOptions s_json = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
     /// <summary>One row of a support table.</summary>
     internal sealed record Row(int Number, string Name, string Support, string Note);
 
@@ -72,7 +75,7 @@ internal static class TableCommands
     private static string Json(List<Row> rows)
     {
         using MemoryStream stream = new();
-        using (Utf8JsonWriter json = new(stream, new JsonWriterOptions { Indented = true }))
+        using (Utf8JsonWriter json = new(stream, s_json))
         {
             json.WriteStartArray();
             foreach (Row row in rows)
