@@ -6,7 +6,9 @@ switch (args)
         return SwitchBench.Run(rest);
     case ["spaces"]:
         return SpaceBench.Run();
+    case ["safecopy"]:
+        return SafeCopyBench.Run();
     default:
-        Console.Error.WriteLine("usage: Moat.Bench switch [ROUNDS [THREADS]] | spaces");
+        Console.Error.WriteLine("usage: Moat.Bench switch [ROUNDS [THREADS]] | spaces | safecopy");
         return 2;
 }
