@@ -4,6 +4,7 @@ using Moat.Abi;
 using Moat.Host;
 using Moat.Kernel;
 using Moat.Kernel.Events;
+using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Trace;
 using Moat.Kernel.Vfs;
@@ -33,8 +34,12 @@ internal static class Sandbox
             Log = DebugLog.Sink is null ? null : DebugLog.Write,
             Report = static text => Message.Fail(ExitCode.MoatFailure, text),
         };
-        FdTable files = StandardStreams(sentry);
-        Errno error = sentry.Start(options, Caller(), new FsContext(), files, new ResourceLimits());
+        Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out string problem);
+        if (error != Errno.OK)
+            return Message.Fail(ExitCode.MoatFailure, $"cannot use {problem}: {ErrnoText.Of(error)} ({error})");
+        FsContext fs = new(mounts!.Root.RootPath);
+        EnterDirectory(fs, options.WorkingDirectory);
+        error = sentry.Start(options, HostUser(), fs, StandardStreams(sentry), new ResourceLimits());
         if (error != Errno.OK)
             return CodeOf(options, new SentryExit(0, 0, error));
         List<PosixSignalRegistration> forwarding = [.. s_forwarded.Select(s => PosixSignalRegistration.Create(s.Signal, context =>
@@ -65,7 +70,7 @@ internal static class Sandbox
     }
 
     /// <summary>The user who runs Moat is the user in the sandbox.</summary>
-    private static Credentials Caller()
+    private static Credentials HostUser()
     {
         uint uid = (uint)HostSyscall.Call(102 /* getuid */), gid = (uint)HostSyscall.Call(104 /* getgid */);
         return new Credentials
@@ -80,6 +85,16 @@ internal static class Sandbox
             FsGid = gid,
             Groups = HostProcess.Groups(),
         };
+    }
+
+    // A directory that the sandbox does not have leaves the program in the root.
+    private static void EnterDirectory(FsContext fs, string path)
+    {
+        Caller caller = new(new Credentials(), fs, null, null);
+        Errno error = PathOperations.Walk(
+            in caller, Fd.AT_FDCWD, VfsRoot.Bytes(path), LookupFlags.Follow | LookupFlags.Directory, out VfsPath place);
+        if (error == Errno.OK)
+            fs.Current = place;
     }
 
     private static FdTable StandardStreams(Sentry sentry)

@@ -83,6 +83,7 @@ internal sealed partial class Sentry : IDisposable
         Timers.Dispose();
         UringThread.Dispose();
         UringWorkers.Dispose();
+        Notifier.Dispose();
     }
 
     /// <summary>A task is gone; its id comes free, and with the last one of its process the process's.</summary>
@@ -94,6 +95,7 @@ internal sealed partial class Sentry : IDisposable
         if (lastOfGroup)
         {
             Tasks.Free(group.Id);
+            group.Executable?.DropReference();
             // Like the first process of a pid namespace: when it is gone, so is the rest.
             if (group == _first)
             {

@@ -22,6 +22,9 @@ internal sealed partial class ThreadGroup(Sentry sentry, int id)
     /// <summary>The session's id (getsid(2)).</summary>
     public int SessionId { get; set; } = id;
 
+    /// <summary>The program's file (/proc/self/exe); this process holds a reference. Null when it runs no file.</summary>
+    public Vfs.FileDescription? Executable { get; set; }
+
     /// <summary>Resource limits (getrlimit(2)).</summary>
     public ResourceLimits Limits { get; set; } = new();
 

@@ -56,7 +56,7 @@ internal static class VfsRoot
     }
 
     /// <summary>A path of the command line, which .NET decoded, in the form of all paths here: one char per byte.</summary>
-    private static string Bytes(string text) => Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(text));
+    public static string Bytes(string text) => Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(text));
 
     /// <summary>The sandbox itself as a caller: user 0, from the root.</summary>
     public static Caller Maker(MountTable mounts) => new(new Credentials(), new FsContext(mounts.Root.RootPath), null, null);
