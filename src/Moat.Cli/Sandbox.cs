@@ -4,6 +4,7 @@ using Moat.Abi;
 using Moat.Host;
 using Moat.Kernel;
 using Moat.Kernel.Events;
+using Moat.Kernel.FileSystems.Dev;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Trace;
@@ -35,11 +36,18 @@ internal static class Sandbox
             Report = static text => Message.Fail(ExitCode.MoatFailure, text),
         };
         Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out string problem);
+        if (error == Errno.OK)
+        {
+            problem = "/dev";
+            error = VfsRoot.MountAt(mounts!, new DevFileSystem(sentry), problem, MountFlags.NoSuid);
+        }
         if (error != Errno.OK)
             return Message.Fail(ExitCode.MoatFailure, $"cannot use {problem}: {ErrnoText.Of(error)} ({error})");
         FsContext fs = new(mounts!.Root.RootPath);
         EnterDirectory(fs, options.WorkingDirectory);
-        error = sentry.Start(options, HostUser(), fs, StandardStreams(sentry), new ResourceLimits());
+        FdTable files = new();
+        StandardStreams.Install(sentry, files);
+        error = sentry.Start(options, HostUser(), fs, files, new ResourceLimits());
         if (error != Errno.OK)
             return CodeOf(options, new SentryExit(0, 0, error));
         List<PosixSignalRegistration> forwarding = [.. s_forwarded.Select(s => PosixSignalRegistration.Create(s.Signal, context =>
@@ -95,16 +103,5 @@ internal static class Sandbox
             in caller, Fd.AT_FDCWD, VfsRoot.Bytes(path), LookupFlags.Follow | LookupFlags.Directory, out VfsPath place);
         if (error == Errno.OK)
             fs.Current = place;
-    }
-
-    private static FdTable StandardStreams(Sentry sentry)
-    {
-        FdTable files = new();
-        for (int fd = 0; fd < 3; fd++)
-        {
-            if (HostStream.Create(sentry.Notifier, fd) is { } stream)
-                files.InstallAt(fd, stream, closeOnExec: false);
-        }
-        return files;
     }
 }
