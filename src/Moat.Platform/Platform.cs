@@ -189,6 +189,9 @@ public abstract class GuestThread : IDisposable
     /// </summary>
     public abstract void Interrupt();
 
+    /// <summary>Processor time that the guest's code has used, nanoseconds. Any thread may ask; 0 when it is not known.</summary>
+    public virtual long GetCpuTime() => 0;
+
     /// <summary>
     /// The owner is about to sleep in the sentry: the thread no longer counts as runnable, and nobody spins for it.
     /// </summary>

@@ -106,6 +106,7 @@ internal sealed partial class Task
     {
         if (Tracer.Active)
             Tracer.Exit(this, Group.IsExiting ? Group.ExitStatus : _exitStatus);
+        EndTimes();
         Thread.Dispose();
         Vector.Dispose();
         Mm.DropUser();

@@ -29,6 +29,7 @@ internal sealed partial class Task
         s_current = this;
         try
         {
+            BeginTimes();
             BeforeFirstRun();
             RunGuest();
         }
