@@ -43,6 +43,9 @@ internal static class Sandbox
         }
         if (error != Errno.OK)
             return Message.Fail(ExitCode.MoatFailure, $"cannot use {problem}: {ErrnoText.Of(error)} ({error})");
+        error = VfsRoot.MountAt(mounts!, new DevFileSystem(sentry), "/dev", MountFlags.NoSuid | MountFlags.NoExec);
+        if (error != Errno.OK)
+            return Message.Fail(ExitCode.MoatFailure, $"cannot mount /dev: {ErrnoText.Of(error)} ({error})");
         FsContext fs = new(mounts!.Root.RootPath);
         EnterDirectory(fs, options.WorkingDirectory);
         FdTable files = new();

@@ -1,6 +1,5 @@
 using System.Text;
 using Moat.Kernel.Loader;
-using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
@@ -8,32 +7,17 @@ namespace Moat.Kernel;
 
 internal sealed partial class Sentry
 {
-    private MemoryManager CreateMemory() => new(this);
-
-    // Finds the program, loads it into the task's empty memory, makes the task's first guest thread.
-    private static Errno LoadFirst(Task task, SentryOptions options)
+    /// <summary>Finds and loads the first program, for a process that is not known yet.</summary>
+    private Errno LoadFirst(SentryOptions options, in Caller caller, ResourceLimits limits, out ProgramImage? image)
     {
-        Caller caller = new(task);
-        Errno error = ExecutableFile.Find(in caller, Encoding.Latin1.GetString(options.Program), SearchPath(options), out FileDescription? file, out string path);
+        image = null;
+        Errno error = ExecutableFile.Find(
+            in caller, Encoding.Latin1.GetString(options.Program), SearchPath(options), out FileDescription? file, out string path);
         if (error != Errno.OK)
             return error;
-        LoadRequest request = new()
-        {
-            Memory = task.Mm,
-            File = file!,
-            Path = path,
-            Open = (string name, out FileDescription? interpreter) => ExecutableFile.Open(new Caller(task), name, out interpreter),
-            Arguments = options.Arguments,
-            Environment = options.Environment,
-            Credentials = task.Credentials,
-            StackLimit = task.Group.Limits.Get(Resource.RLIMIT_STACK).Current,
-        };
-        SysResult result = ProgramLoader.Load(request, out LoadedProgram? program);
+        error = ProgramImage.Load(this, in caller, file!, path, options.Arguments, options.Environment, limits, out image, out _);
         file!.DropReference();
-        if (result.IsError)
-            return result.Error;
-        task.Begin(program!);
-        return Errno.OK;
+        return error;
     }
 
     private static string SearchPath(SentryOptions options)

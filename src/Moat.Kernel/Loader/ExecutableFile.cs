@@ -8,16 +8,27 @@ internal static class ExecutableFile
 {
     /// <summary>Opens a regular file that the caller may execute, with one reference. EACCES, ENOENT, ELOOP and so on.</summary>
     public static Errno Open(in Caller caller, ReadOnlySpan<char> path, out FileDescription? file)
+        => Open(in caller, Fd.AT_FDCWD, path, LookupFlags.Follow, out file);
+
+    /// <summary>As above, from a directory. A symbolic link that is not followed is ELOOP.</summary>
+    public static Errno Open(in Caller caller, int dirfd, ReadOnlySpan<char> path, LookupFlags flags, out FileDescription? file)
     {
-        Errno error = PathOperations.Walk(in caller, Fd.AT_FDCWD, path, LookupFlags.Follow, out VfsPath place);
         file = null;
+        Errno error = PathOperations.Walk(in caller, dirfd, path, flags, out VfsPath place);
         if (error != Errno.OK)
             return error;
-        if ((place.Inode.Permissions.Mode & FileMode.S_IFMT) != FileMode.S_IFREG)
+        if (place.Inode.IsSymlink)
+            return Errno.ELOOP;
+        if (!place.Inode.IsRegular || (place.Mount.Flags & MountFlags.NoExec) != 0)
             return Errno.EACCES;
         error = place.Inode.CheckAccess(caller.Credentials, AccessMask.Execute);
+        if (error != Errno.OK)
+            return error;
         // Reading is the sentry's: a program that may be executed but not read still runs.
-        return error != Errno.OK ? error : PathOperations.OpenFound(in caller, place, OpenFlags.O_RDONLY, created: false, out file);
+        error = place.Inode.Open(in caller, place, OpenFlags.O_RDONLY, out file);
+        if (error == Errno.OK)
+            file!.Path = place;
+        return error;
     }
 
     /// <summary>

@@ -22,9 +22,6 @@ internal sealed partial class ThreadGroup(Sentry sentry, int id)
     /// <summary>The session's id (getsid(2)).</summary>
     public int SessionId { get; set; } = id;
 
-    /// <summary>The program's file (/proc/self/exe); this process holds a reference. Null when it runs no file.</summary>
-    public Vfs.FileDescription? Executable { get; set; }
-
     /// <summary>Resource limits (getrlimit(2)).</summary>
     public ResourceLimits Limits { get; set; } = new();
 
@@ -74,7 +71,7 @@ internal sealed partial class ThreadGroup(Sentry sentry, int id)
     {
         lock (SignalLock)
         {
-            if (IsExiting)
+            if (IsExiting || _execTask is not null)
                 return false;
             Leader ??= task;
             _tasks.Add(task);
