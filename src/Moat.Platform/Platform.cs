@@ -71,6 +71,12 @@ public abstract class AddressSpace : IDisposable
     /// </summary>
     public abstract GuestThread CreateThread();
 
+    /// <summary>
+    /// Ends all guest execution at once: every <see cref="GuestThread.Switch"/> returns <see cref="StopReason.Died"/> soon.
+    /// Unlike <see cref="GuestThread.Interrupt"/>, no guest can evade it. Any thread may call it; never blocks.
+    /// </summary>
+    public virtual void Kill() => Dispose();
+
     /// <summary>Ends all guest execution in this address space and frees it. Idempotent.</summary>
     public abstract void Dispose();
 }
@@ -186,6 +192,7 @@ public abstract class GuestThread : IDisposable
     /// <summary>
     /// Makes the current or the next <see cref="Switch"/> return <see cref="StopReason.Interrupted"/> soon, unless it
     /// returns for another reason first (then the request is consumed). Any thread may call it; never blocks.
+    /// A guest that is written to evade it can: what must end goes by <see cref="AddressSpace.Kill"/>.
     /// </summary>
     public abstract void Interrupt();
 
