@@ -34,6 +34,7 @@ internal static class Sandbox
         {
             Log = DebugLog.Sink is null ? null : DebugLog.Write,
             Report = static text => Message.Fail(ExitCode.MoatFailure, text),
+            UringTrace = trace ? new UringTracer() : null,
         };
         Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out string problem);
         if (error == Errno.OK)
@@ -62,7 +63,7 @@ internal static class Sandbox
         forwarding.ForEach(f => f.Dispose());
         DebugLog.Write($"ended: {exit}");
         if (statistics)
-            StatisticsReport.Write(Console.Error);
+            StatisticsReport.Write(Console.Error, sentry.GetUringStatistics());
         return CodeOf(options, exit);
     }
 
