@@ -156,7 +156,7 @@ internal static class ProgramLoader
         program = null;
         request.Committed = true;
         MemoryManager mm = request.Memory;
-        mm.StackLimit = request.StackLimit;
+        mm.SetStackLimit(request.StackLimit);
         StackBuilder stack = new(request, arguments);
         Errno error = stack.Map(IsStackExecutable(elf));
         if (error != Errno.OK)

@@ -45,12 +45,16 @@ internal sealed class StackBuilder(LoadRequest request, List<byte[]> arguments)
         return total > LimitFor(request.StackLimit) ? Errno.E2BIG : Errno.OK;
     }
 
-    /// <summary>Maps the stack at the top of guest space: all of it, up to 8 MiB; it grows beyond that when touched.</summary>
+    /// <summary>
+    /// Maps the stack at the top of guest space: all of it, up to a bound; it grows beyond that when touched. It costs nothing
+    /// until touched, unless memory is limited.
+    /// </summary>
     public Errno Map(bool isExecutable)
     {
         _top = _mm.MaxAddress;
         ulong needed = MemoryManager.PageUp(2 * (ulong)Size() + (128 << 10));
-        ulong length = Math.Max(MemoryManager.PageDown(Math.Min(request.StackLimit, 8 << 20)), needed);
+        ulong bound = _mm.Frames.Limit == ulong.MaxValue ? 256 << 20 : 8UL << 20;
+        ulong length = Math.Max(MemoryManager.PageDown(Math.Min(request.StackLimit, bound)), needed);
         MapRequest map = new()
         {
             Address = _top - length,

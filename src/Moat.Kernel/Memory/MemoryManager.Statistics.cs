@@ -5,6 +5,9 @@ internal sealed partial class MemoryManager
     /// <summary>Bytes that are locked (mlock(2)).</summary>
     public ulong LockedBytes { get; private set; }
 
+    /// <summary>Bytes mapped now (VmSize).</summary>
+    public ulong TotalBytes => _vmas.TotalBytes;
+
     /// <summary>Most bytes ever mapped at a time (VmPeak).</summary>
     public ulong PeakBytes { get; private set; }
 
