@@ -218,13 +218,16 @@ internal sealed partial class MemoryManager
     {
         for (int i = first; i < last; i++)
         {
-            if (_vmas[i].Kind == VmaKind.Frames)
-                _vmas[i].Kind = VmaKind.Reserved;
-            if ((_vmas[i].Flags & VmaFlags.Locked) != 0 && keepsOld)
+            Vma vma = _vmas[i];
+            if (keepsOld)
             {
-                // The lock moves with the pages.
-                _vmas[i].Flags &= ~VmaFlags.Locked;
+                // The lock moves with the pages. What is accessible gets new frames; what is not must not keep the old ones.
+                vma.Flags &= ~VmaFlags.Locked;
+                if (vma.Kind == VmaKind.Frames && vma.Access == Platform.MapAccess.None)
+                    Space.Unmap(vma.Start, vma.Length);
             }
+            if (vma.Kind == VmaKind.Frames)
+                vma.Kind = VmaKind.Reserved;
         }
         if (keepsOld)
             return;

@@ -76,14 +76,20 @@ internal sealed class FakeAddressSpace : AddressSpace
 }
 
 /// <summary>A memory manager over a fake address space.</summary>
-internal sealed class MemoryFixture
+internal sealed class MemoryFixture : IDisposable
 {
-    /// <summary>One memory file for all tests: each takes 8 TiB of address space.</summary>
-    public static MemoryFile File { get; } = MemoryFile.Create();
+    // Each takes 8 TiB of address space, so tests give it back.
+    private readonly MemoryFile? _file;
 
     public MemoryFixture()
-        : this(new FrameAllocator(MemoryFile.Create()))
+        : this(MemoryFile.Create())
     {
+    }
+
+    private MemoryFixture(MemoryFile file)
+        : this(new FrameAllocator(file))
+    {
+        _file = file;
     }
 
     public MemoryFixture(FrameAllocator frames)
@@ -97,6 +103,8 @@ internal sealed class MemoryFixture
     public FakeAddressSpace Space { get; } = new();
 
     public MemoryManager Mm { get; }
+
+    public void Dispose() => _file?.Dispose();
 
     /// <summary>Maps anonymous private memory.</summary>
     public ulong Map(ulong length, MapAccess access = MapAccess.Read | MapAccess.Write, ulong at = 0, VmaFlags flags = VmaFlags.None)

@@ -17,7 +17,8 @@ public sealed unsafe class FrameAllocatorTests
     public void RandomUseStaysDisjointAndZeroed(int seed)
     {
         Random random = new(seed);
-        FrameAllocator frames = new(MemoryFile.Create());
+        using MemoryFile file = MemoryFile.Create();
+        FrameAllocator frames = new(file);
         List<(ulong Offset, ulong Length, byte Mark)> live = [];
         for (int step = 0; step < 3000; step++)
         {
@@ -55,7 +56,8 @@ public sealed unsafe class FrameAllocatorTests
     [Fact]
     public void HintsContinueTheNeighbour()
     {
-        FrameAllocator frames = new(MemoryFile.Create());
+        using MemoryFile file = MemoryFile.Create();
+        FrameAllocator frames = new(file);
         Assert.Equal(Errno.OK, frames.AllocateNear(4 * Page, FrameAllocator.NoHint, out ulong first));
         Assert.Equal(Errno.OK, frames.AllocateNear(8 * Page, first - (8 * Page), out ulong below));
         Assert.Equal(first - (8 * Page), below);
@@ -66,7 +68,8 @@ public sealed unsafe class FrameAllocatorTests
     [Fact]
     public void TheLimitIsExact()
     {
-        FrameAllocator frames = new(MemoryFile.Create()) { Limit = 10 * Page };
+        using MemoryFile file = MemoryFile.Create();
+        FrameAllocator frames = new(file) { Limit = 10 * Page };
         Assert.Equal(Errno.OK, frames.Allocate(6 * Page, out ulong first));
         Assert.Equal(Errno.ENOMEM, frames.Allocate(5 * Page, out _));
         Assert.Equal(Errno.OK, frames.Allocate(4 * Page, out ulong second));
@@ -79,7 +82,8 @@ public sealed unsafe class FrameAllocatorTests
     [Fact]
     public void PinnedFramesComeBackOnlyAfterTheLastUnpin()
     {
-        FrameAllocator frames = new(MemoryFile.Create());
+        using MemoryFile file = MemoryFile.Create();
+        FrameAllocator frames = new(file);
         Assert.Equal(Errno.OK, frames.Allocate(8 * Page, out ulong at));
         Bytes(frames, at, 8 * Page).Fill(7);
         frames.Pin(at + (2 * Page), 3 * Page);

@@ -22,7 +22,7 @@ public sealed class MemoryManagerTests
     public void AgreesWithANaiveModel(int seed)
     {
         Random random = new(seed);
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         AddressModel model = new(f, random);
         for (int step = 0; step < 2500; step++)
             model.Step(step);
@@ -33,7 +33,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void NeighboursMergeInEveryDirection()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong top = f.Map(4 * Page);
         ulong next = f.Map(4 * Page);
         Assert.Equal(top - (4 * Page), next);
@@ -50,7 +50,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void CopiesStopAtInaccessiblePages()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong at = f.Map(3 * Page);
         Assert.Equal(Errno.OK, f.Mm.Protect(at + (2 * Page), Page, MapAccess.None));
         byte[] data = new byte[2 * Page];
@@ -74,7 +74,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void StringsEndAtNul()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong at = f.Map(2 * Page);
         byte[] text = Encoding.Latin1.GetBytes(new string('x', 300) + "\0");
         Assert.Equal(Errno.OK, f.Mm.CopyOut(new UserPtr(at + Page - 150), text));
@@ -91,7 +91,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void VectorsAreCheckedAndCapped()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong data = f.Map(Page), table = f.Map(8 * Page);
         using IoVector into = new();
         void Entry(int i, ulong start, ulong length)
@@ -134,7 +134,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void PinnedMemoryOutlivesTheMapping()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong at = f.Map(4 * Page);
         Assert.Equal(Errno.OK, f.Mm.CopyOut(new UserPtr(at + 100), "pinned"u8));
         using PinnedRange pin = new();
@@ -162,7 +162,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void DontNeedGivesNewFramesWherePinned()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong at = f.Map(2 * Page);
         Assert.Equal(Errno.OK, f.Mm.Write(new UserPtr<int>(at), 5));
         using PinnedRange pin = new();
@@ -180,7 +180,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void AtomicsAndFutexKeys()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong at = f.Map(Page);
         Assert.Equal(Errno.OK, f.Mm.CompareExchange32(new UserPtr(at), 0, 9, out uint seen));
         Assert.Equal(0u, seen);
@@ -191,7 +191,7 @@ public sealed class MemoryManagerTests
         Assert.Equal(Errno.EINVAL, f.Mm.Load32(new UserPtr(at + 1), out _));
         Assert.Equal(Errno.EFAULT, f.Mm.Load32(new UserPtr(at + Page), out _));
 
-        MemoryFixture other = new(f.Frames);
+        using MemoryFixture other = new(f.Frames);
         Assert.Equal(Errno.OK, AnonymousShared.Create(f.Frames, 2 * Page, FrameAllocator.NoHint, out AnonymousShared? shared));
         ulong here = (ulong)f.MapFile(shared!, 2 * Page, RW, flags: VmaFlags.Shared).Value;
         ulong there = (ulong)other.MapFile(shared!, Page, RW, flags: VmaFlags.Shared, offset: Page).Value;
@@ -209,7 +209,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void ReservationsAreFreeUntilAccessible()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         f.Frames.Limit = 64 * Page;
         ulong at = f.Map(1UL << 40, MapAccess.None);
         Assert.Equal(0UL, f.Frames.Charged);
@@ -229,7 +229,7 @@ public sealed class MemoryManagerTests
     {
         for (int calls = 0; calls < 6; calls++)
         {
-            MemoryFixture f = new(new FrameAllocator(MemoryFixture.File));
+            using MemoryFixture f = new();
             ulong at = f.Map(8 * Page);
             f.Space.FailAfter = calls;
             f.Mm.Protect(at, Page, MapAccess.Read);
@@ -249,7 +249,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void FaultsSayWhatLinuxSays()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong at = f.Map(2 * Page, MapAccess.Read);
         ulong none = f.Map(Page, MapAccess.None, at - (4 * Page));
         (bool Resume, int Signal, int Code) Fault(ulong address, ulong error)
@@ -273,7 +273,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void StacksGrowWhenTouchedUpToTheLimitAndTheGap()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong stack = f.Map(4 * Page, at: 0x40000000, flags: VmaFlags.GrowsDown);
         bool Touch(ulong address)
             => f.Mm.HandleFault(new GuestFault { Signal = 11, Code = 1, Address = address, TrapNumber = 14, ErrorCode = 6 }).Resume;
@@ -290,7 +290,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void TheBreakMovesByBytes()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         f.Mm.SetBreakStart(0x500000);
         Assert.Equal(0x500000UL, f.Mm.SetBreak(0));
         Assert.Equal(0x500123UL, f.Mm.SetBreak(0x500123));
@@ -308,7 +308,7 @@ public sealed class MemoryManagerTests
     [Fact]
     public void AFewHotPathsAllocateNothing()
     {
-        MemoryFixture f = new();
+        using MemoryFixture f = new();
         ulong at = f.Map(16 * Page);
         byte[] buffer = new byte[64];
         using IoVector vector = new();
