@@ -72,7 +72,7 @@ internal sealed partial class MemoryManager
     /// <summary>
     /// How far the main stack may grow, bytes (RLIMIT_STACK); mappings made with MAP_GROWSDOWN obey it too.
     /// </summary>
-    public ulong StackLimit { get; private set; }
+    public ulong StackLimit { get; set; }
 
     /// <summary>Sets <see cref="StackLimit"/> and leaves room for the stack: 128 MiB to 64 GiB. For an empty address space.</summary>
     public void SetStackLimit(ulong bytes)
