@@ -127,8 +127,8 @@ public struct GuestRegisters
 /// <summary>A system call as the guest made it: number (rax) and arguments (rdi, rsi, rdx, r10, r8, r9).</summary>
 public struct GuestCall
 {
-    /// <summary>rax.</summary>
-    public ulong Number;
+    /// <summary>The low half of rax; the other half means nothing.</summary>
+    public uint Number;
 
     /// <summary>The arguments, in order.</summary>
     public ulong A0, A1, A2, A3, A4, A5;
@@ -152,7 +152,7 @@ public abstract class GuestThread : IDisposable
         get
         {
             ref GuestRegisters r = ref Registers;
-            return new GuestCall { Number = r.Rax, A0 = r.Rdi, A1 = r.Rsi, A2 = r.Rdx, A3 = r.R10, A4 = r.R8, A5 = r.R9 };
+            return new GuestCall { Number = (uint)r.Rax, A0 = r.Rdi, A1 = r.Rsi, A2 = r.Rdx, A3 = r.R10, A4 = r.R8, A5 = r.R9 };
         }
     }
 
