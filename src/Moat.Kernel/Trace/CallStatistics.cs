@@ -35,7 +35,7 @@ internal static class CallStatistics
         long allocated = GC.GetAllocatedBytesForCurrentThread() - begin.Allocated;
         int row = (int)Math.Min((uint)number, Rows - 1) * Columns;
         Interlocked.Increment(ref totals[row]);
-        if (result.IsError)
+        if (result.Error is > 0 and < Errno.ERESTARTSYS)
             Interlocked.Increment(ref totals[row + 1]);
         Interlocked.Add(ref totals[row + 2], HostClock.Now - begin.Time);
         if (allocated != 0)
