@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics.X86;
 using Moat.Host;
 
 namespace Moat.Cli;
@@ -28,8 +27,8 @@ internal static class HostChecks
             .Select(check => check()).OfType<Finding>();
 
     private static Finding? Architecture()
-        => RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64 && Avx2.IsSupported ? null
-            : new(Weight.Fatal, "the processor is no x86-64 with AVX2", "use such a machine");
+        => RuntimeInformation.ProcessArchitecture == System.Runtime.InteropServices.Architecture.X64 ? null
+            : new(Weight.Fatal, "the processor is no x86-64", "use such a machine");
 
     private static Finding? KernelVersion()
     {

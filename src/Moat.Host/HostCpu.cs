@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Moat.Host;
 
@@ -7,6 +8,12 @@ public static partial class HostCpu
 {
     /// <summary>The kernel lets user space read and write FS and GS bases (AT_HWCAP2, HWCAP2_FSGSBASE).</summary>
     public static bool HasFsGsBase { get; } = (GetAuxiliaryValue(26) & 2) != 0;
+
+    /// <summary>
+    /// The processor has AVX and the kernel saves its registers. Asked of the processor itself: ahead-of-time code takes
+    /// <c>Avx.IsSupported</c> for what it was compiled for.
+    /// </summary>
+    public static bool HasAvx { get; } = X86Base.IsSupported && (X86Base.CpuId(1, 0).Ecx & (3 << 27)) == 3 << 27;
 
     [LibraryImport("libc", EntryPoint = "getauxval")]
     private static partial ulong GetAuxiliaryValue(ulong type);

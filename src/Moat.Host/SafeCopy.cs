@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics.X86;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -82,7 +81,7 @@ public static unsafe class SafeCopy
     {
         c.mov(rcx, rdx);
         c.Label(ref labels[0]);
-        if (Avx.IsSupported)
+        if (HostCpu.HasAvx)
         {
             // Counters move after a whole step: a fault within one leaves them at its start.
             Label loop = c.CreateLabel(), last = c.CreateLabel();
