@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Numerics;
 using System.Text;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
@@ -169,18 +168,16 @@ internal static class ArgumentText
     private static void AppendBits(StringBuilder text, Type type, ulong value)
     {
         Array values = Enum.GetValuesAsUnderlyingType(type);
-        bool narrow = Enum.GetUnderlyingType(type) == typeof(int);
         bool first = true;
-        // Names of several bits before those of one: O_SYNC before the O_DSYNC that it contains.
-        for (int i = 0; i < values.Length * 2 && value != 0; i++)
+        // The widest names first: O_SYNC before the O_DSYNC that it contains.
+        for (int i = values.Length - 1; i >= 0 && value != 0; i--)
         {
-            object item = values.GetValue(i % values.Length)!;
-            ulong bits = unchecked((ulong)Convert.ToInt64(item, CultureInfo.InvariantCulture));
-            if (narrow)
+            ulong bits = unchecked((ulong)Convert.ToInt64(values.GetValue(i), CultureInfo.InvariantCulture));
+            if (Enum.GetUnderlyingType(type) == typeof(int))
                 bits = (uint)bits;
-            if (bits == 0 || (value & bits) != bits || BitOperations.IsPow2(bits) == i < values.Length)
+            if (bits == 0 || (value & bits) != bits)
                 continue;
-            text.Append(first ? "" : "|").Append(Enum.GetName(type, item));
+            text.Append(first ? "" : "|").Append(Enum.GetName(type, values.GetValue(i)!));
             first = false;
             value &= ~bits;
         }
