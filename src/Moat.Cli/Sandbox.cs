@@ -4,6 +4,8 @@ using Moat.Abi;
 using Moat.Host;
 using Moat.Kernel;
 using Moat.Kernel.Events;
+using Moat.Kernel.FileSystems.Dev;
+using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Trace;
 using Moat.Kernel.Vfs;
@@ -32,9 +34,24 @@ internal static class Sandbox
         {
             Log = DebugLog.Sink is null ? null : DebugLog.Write,
             Report = static text => Message.Fail(ExitCode.MoatFailure, text),
+            UringTrace = trace ? new UringTracer() : null,
         };
-        FdTable files = StandardStreams(sentry);
-        Errno error = sentry.Start(options, Caller(), new FsContext(), files, new ResourceLimits());
+        Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out string problem);
+        if (error == Errno.OK)
+        {
+            problem = "/dev";
+            error = VfsRoot.MountAt(mounts!, new DevFileSystem(sentry), problem, MountFlags.NoSuid);
+        }
+        if (error != Errno.OK)
+            return Message.Fail(ExitCode.MoatFailure, $"cannot use {problem}: {ErrnoText.Of(error)} ({error})");
+        error = VfsRoot.MountAt(mounts!, new DevFileSystem(sentry), "/dev", MountFlags.NoSuid | MountFlags.NoExec);
+        if (error != Errno.OK)
+            return Message.Fail(ExitCode.MoatFailure, $"cannot mount /dev: {ErrnoText.Of(error)} ({error})");
+        FsContext fs = new(mounts!.Root.RootPath);
+        EnterDirectory(fs, options.WorkingDirectory);
+        FdTable files = new();
+        StandardStreams.Install(sentry, files);
+        error = sentry.Start(options, HostUser(), fs, files, new ResourceLimits());
         if (error != Errno.OK)
             return CodeOf(options, new SentryExit(0, 0, error));
         List<PosixSignalRegistration> forwarding = [.. s_forwarded.Select(s => PosixSignalRegistration.Create(s.Signal, context =>
@@ -46,7 +63,7 @@ internal static class Sandbox
         forwarding.ForEach(f => f.Dispose());
         DebugLog.Write($"ended: {exit}");
         if (statistics)
-            StatisticsReport.Write(Console.Error);
+            StatisticsReport.Write(Console.Error, sentry.GetUringStatistics());
         return CodeOf(options, exit);
     }
 
@@ -65,7 +82,7 @@ internal static class Sandbox
     }
 
     /// <summary>The user who runs Moat is the user in the sandbox.</summary>
-    private static Credentials Caller()
+    private static Credentials HostUser()
     {
         uint uid = (uint)HostSyscall.Call(102 /* getuid */), gid = (uint)HostSyscall.Call(104 /* getgid */);
         return new Credentials
@@ -82,14 +99,13 @@ internal static class Sandbox
         };
     }
 
-    private static FdTable StandardStreams(Sentry sentry)
+    // A directory that the sandbox does not have leaves the program in the root.
+    private static void EnterDirectory(FsContext fs, string path)
     {
-        FdTable files = new();
-        for (int fd = 0; fd < 3; fd++)
-        {
-            if (HostStream.Create(sentry.Notifier, fd) is { } stream)
-                files.InstallAt(fd, stream, closeOnExec: false);
-        }
-        return files;
+        Caller caller = new(new Credentials(), fs, null, null);
+        Errno error = PathOperations.Walk(
+            in caller, Fd.AT_FDCWD, VfsRoot.Bytes(path), LookupFlags.Follow | LookupFlags.Directory, out VfsPath place);
+        if (error == Errno.OK)
+            fs.Current = place;
     }
 }

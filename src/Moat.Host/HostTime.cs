@@ -10,6 +10,13 @@ public static unsafe class HostTime
         return HostSyscall.CallQuick(228 /* clock_gettime */, clock, (long)ts) == 0 ? (ts[0] * 1_000_000_000) + ts[1] : 0;
     }
 
+    /// <summary>Processor time of one of the sentry's own threads by its host id, nanoseconds (MAKE_THREAD_CPUCLOCK).</summary>
+    public static long GetOfThread(int tid)
+    {
+        const int CPUCLOCK_PERTHREAD = 4, CPUCLOCK_SCHED = 2;
+        return Get((~tid << 3) | CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED);
+    }
+
     /// <summary>A clock's resolution, nanoseconds, or -errno.</summary>
     public static long GetResolution(int clock)
     {

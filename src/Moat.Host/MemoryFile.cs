@@ -5,7 +5,7 @@ namespace Moat.Host;
 /// Host address = <see cref="Base"/> + file offset. It is sealed against shrinking and never truncated,
 /// so touching any byte of it cannot fault. Pages appear when first touched by either side.
 /// </summary>
-public sealed unsafe class MemoryFile
+public sealed unsafe class MemoryFile : IDisposable
 {
     /// <summary>Bytes reserved: address space, not memory.</summary>
     public const ulong Capacity = 8UL << 40;
@@ -46,5 +46,12 @@ public sealed unsafe class MemoryFile
         long r = HostSyscall.Call(285 /* fallocate */, Fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, (long)offset, (long)length);
         if (r < 0)
             new Span<byte>(Base + offset, checked((int)length)).Clear(); // SAFETY: memory-file bytes never fault.
+    }
+
+    /// <summary>Unmaps and closes it; nobody may use it any more. A sandbox keeps it until the process ends: tests end earlier.</summary>
+    public void Dispose()
+    {
+        HostSyscall.Call(11 /* munmap */, (long)Base, (long)Capacity);
+        HostSyscall.Call(3 /* close */, Fd);
     }
 }

@@ -18,24 +18,24 @@ internal sealed partial class Sentry : IDisposable
     public ThreadGroup? First => _first;
 
     /// <summary>
-    /// Starts the first process. <paramref name="files"/> and <paramref name="fs"/> pass to it, also when it fails. Returns
-    /// OK, or why the program cannot be started, as execve(2) has it.
+    /// Starts the first process. <paramref name="files"/> pass to it, also when it fails. Returns OK, or why the program cannot be
+    /// started, as execve(2) has it.
     /// </summary>
     public Errno Start(SentryOptions options, Credentials credentials, FsContext fs, FdTable files, ResourceLimits limits)
     {
-        int id = Tasks.Allocate();
-        ThreadGroup group = new(this, id) { Limits = limits };
+        if (options.MemoryLimit != 0)
+            Frames.Limit = options.MemoryLimit;
         files.Limit = (int)Math.Min(limits.Get(Resource.RLIMIT_NOFILE).Current, int.MaxValue);
-        MemoryManager mm = CreateMemory();
-        Task task = new(group, id, mm, files, fs, credentials);
-        Errno error = LoadFirst(task, options);
+        Errno error = LoadFirst(options, new Caller(credentials, fs, files, null), limits, out ProgramImage? image);
         if (error != Errno.OK)
         {
             files.DropUser();
-            mm.DropUser();
-            Tasks.Free(id);
             return error;
         }
+        int id = Tasks.Allocate();
+        ThreadGroup group = new(this, id) { Limits = limits };
+        Task task = new(group, id, image!.Memory, files, fs, credentials);
+        task.SetImage(image);
         return StartFirst(task) ? Errno.OK : Errno.EAGAIN;
     }
 
@@ -83,6 +83,7 @@ internal sealed partial class Sentry : IDisposable
         Timers.Dispose();
         UringThread.Dispose();
         UringWorkers.Dispose();
+        Notifier.Dispose();
     }
 
     /// <summary>A task is gone; its id comes free, and with the last one of its process the process's.</summary>

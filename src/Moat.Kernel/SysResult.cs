@@ -27,5 +27,8 @@ internal readonly record struct SysResult(long Value)
     public static implicit operator SysResult(int value) => new(value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static implicit operator SysResult(uint value) => new(value);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static implicit operator SysResult(ulong value) => new((long)value);
 }

@@ -71,6 +71,12 @@ public abstract class AddressSpace : IDisposable
     /// </summary>
     public abstract GuestThread CreateThread();
 
+    /// <summary>
+    /// Ends all guest execution at once: every <see cref="GuestThread.Switch"/> returns <see cref="StopReason.Died"/> soon.
+    /// Unlike <see cref="GuestThread.Interrupt"/>, no guest can evade it. Any thread may call it; never blocks.
+    /// </summary>
+    public virtual void Kill() => Dispose();
+
     /// <summary>Ends all guest execution in this address space and frees it. Idempotent.</summary>
     public abstract void Dispose();
 }
@@ -121,8 +127,8 @@ public struct GuestRegisters
 /// <summary>A system call as the guest made it: number (rax) and arguments (rdi, rsi, rdx, r10, r8, r9).</summary>
 public struct GuestCall
 {
-    /// <summary>rax.</summary>
-    public ulong Number;
+    /// <summary>The low half of rax; the other half means nothing.</summary>
+    public uint Number;
 
     /// <summary>The arguments, in order.</summary>
     public ulong A0, A1, A2, A3, A4, A5;
@@ -146,7 +152,7 @@ public abstract class GuestThread : IDisposable
         get
         {
             ref GuestRegisters r = ref Registers;
-            return new GuestCall { Number = r.Rax, A0 = r.Rdi, A1 = r.Rsi, A2 = r.Rdx, A3 = r.R10, A4 = r.R8, A5 = r.R9 };
+            return new GuestCall { Number = (uint)r.Rax, A0 = r.Rdi, A1 = r.Rsi, A2 = r.Rdx, A3 = r.R10, A4 = r.R8, A5 = r.R9 };
         }
     }
 
@@ -186,8 +192,12 @@ public abstract class GuestThread : IDisposable
     /// <summary>
     /// Makes the current or the next <see cref="Switch"/> return <see cref="StopReason.Interrupted"/> soon, unless it
     /// returns for another reason first (then the request is consumed). Any thread may call it; never blocks.
+    /// A guest that is written to evade it can: what must end goes by <see cref="AddressSpace.Kill"/>.
     /// </summary>
     public abstract void Interrupt();
+
+    /// <summary>Processor time that the guest's code has used, nanoseconds. Any thread may ask; 0 when it is not known.</summary>
+    public virtual long GetCpuTime() => 0;
 
     /// <summary>
     /// The owner is about to sleep in the sentry: the thread no longer counts as runnable, and nobody spins for it.

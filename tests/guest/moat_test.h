@@ -347,7 +347,7 @@ static void mt_run(int i, int *count)
     atomic_fetch_add(&mt.done, 1);
 }
 
-static int mt_main(int argc, char **argv)
+MT_UNUSED static int mt_main(int argc, char **argv)
 {
     const char *tmp = getenv("TMPDIR"), *limit = getenv("MOAT_TEST_TIMEOUT");
     snprintf(mt.base, sizeof mt.base, "%s", tmp && *tmp ? tmp : "/tmp");

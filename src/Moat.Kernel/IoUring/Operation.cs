@@ -32,8 +32,8 @@ internal enum OpFlags
     /// <summary>May wait for ever on what is no regular file: an unbounded worker.</summary>
     UnboundNonRegular = 1 << 7,
 
-    /// <summary>Always runs on a worker: it may block and cannot say so beforehand.</summary>
-    AlwaysWorker = 1 << 8,
+    /// <summary>Works on the ring itself: needs its lock, so IOSQE_ASYNC puts it off but does not hand it to a worker.</summary>
+    Locked = 1 << 8,
 
     /// <summary>Works on a ring that polls for completions (IORING_SETUP_IOPOLL).</summary>
     IoPoll = 1 << 9,
@@ -47,6 +47,9 @@ internal enum IssueStatus
 
     /// <summary>Would block: poll, or let a worker do it.</summary>
     WouldBlock,
+
+    /// <summary>Would block on Request.WaitFile until it has Request.PollMask: attempt it again then.</summary>
+    WaitFile,
 
     /// <summary>The operation has armed or queued the request itself; it will be completed later.</summary>
     Queued,

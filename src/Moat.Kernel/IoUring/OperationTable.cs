@@ -15,12 +15,17 @@ internal static class OperationTable
     /// <summary>By opcode; null where there is none.</summary>
     public static readonly Operation?[] Operations = Build();
 
+    /// <summary>The highest opcode that has a row.</summary>
+    public static readonly int Last = Array.FindLastIndex(Operations, o => o is not null);
+
     /// <summary>All rows, in order.</summary>
     public static IEnumerable<Operation> All => Operations.OfType<Operation>();
 
     /// <summary>Linux's name without IORING_OP_, or a number in angle brackets.</summary>
     public static string NameOf(byte opcode)
         => opcode < Count ? ((IoUringOp)opcode).ToString() : $"<{opcode}>";
+
+    private const string NoGroups = "no provided buffers yet: IOSQE_BUFFER_SELECT answers ENOBUFS";
 
     private static Operation?[] Build()
     {
@@ -37,10 +42,40 @@ internal static class OperationTable
             table[(int)op] = operation.Bind(op, flags, support, note);
         }
 
+        const OpFlags File = OpFlags.NeedsFile;
+        const OpFlags Read = File | OpFlags.PollIn | OpFlags.IoPrio | OpFlags.IoPoll | OpFlags.UnboundNonRegular;
+        const OpFlags Write = File | OpFlags.PollOut | OpFlags.IoPrio | OpFlags.IoPoll | OpFlags.UnboundNonRegular | OpFlags.HashRegular;
+
         Row(IoUringOp.NOP, new Nop(), OpFlags.IoPoll);
-        Row(IoUringOp.TIMEOUT, new TimeoutOp(), OpFlags.None);
-        Row(IoUringOp.TIMEOUT_REMOVE, new TimeoutRemove(), OpFlags.None);
-        Row(IoUringOp.LINK_TIMEOUT, new LinkTimeout(), OpFlags.None);
+        Row(IoUringOp.READV, new ReadWriteVector(isWrite: false), Read | OpFlags.BufferSelect, Support.Partial, NoGroups);
+        Row(IoUringOp.WRITEV, new ReadWriteVector(isWrite: true), Write);
+        Row(IoUringOp.FSYNC, new Fsync(), File);
+        Row(IoUringOp.READ_FIXED, new ReadWriteFixed(isWrite: false), Read);
+        Row(IoUringOp.WRITE_FIXED, new ReadWriteFixed(isWrite: true), Write);
+        Row(IoUringOp.POLL_ADD, new PollAdd(), File | OpFlags.Locked);
+        Row(IoUringOp.POLL_REMOVE, new PollRemove(), OpFlags.Locked);
+        Row(IoUringOp.SYNC_FILE_RANGE, new SyncFileRange(), File);
+        Row(IoUringOp.TIMEOUT, new TimeoutOp(), OpFlags.Locked);
+        Row(IoUringOp.TIMEOUT_REMOVE, new TimeoutRemove(), OpFlags.Locked);
+        Row(IoUringOp.ASYNC_CANCEL, new AsyncCancel(), OpFlags.Locked);
+        Row(IoUringOp.LINK_TIMEOUT, new LinkTimeout(), OpFlags.Locked);
+        Row(IoUringOp.FALLOCATE, new Fallocate(), File | OpFlags.HashRegular);
+        Row(IoUringOp.OPENAT, new OpenAt(withHow: false), OpFlags.None);
+        Row(IoUringOp.CLOSE, new Close(), OpFlags.Locked);
+        Row(IoUringOp.FILES_UPDATE, new FilesUpdate(), OpFlags.Locked);
+        Row(IoUringOp.STATX, new StatxAt(), OpFlags.None);
+        Row(IoUringOp.READ, new ReadWrite(isWrite: false), Read | OpFlags.BufferSelect, Support.Partial, NoGroups);
+        Row(IoUringOp.WRITE, new ReadWrite(isWrite: true), Write);
+        Row(IoUringOp.FADVISE, new Fadvise(), File);
+        Row(IoUringOp.OPENAT2, new OpenAt(withHow: true), OpFlags.None);
+        Row(IoUringOp.EPOLL_CTL, new EpollCtl(), OpFlags.None);
+        Row(IoUringOp.SPLICE, new SpliceOp(isTee: false), File | OpFlags.HashRegular | OpFlags.UnboundNonRegular);
+        Row(IoUringOp.TEE, new SpliceOp(isTee: true), File | OpFlags.HashRegular | OpFlags.UnboundNonRegular);
+        Row(IoUringOp.RENAMEAT, new RenameAt(), OpFlags.None);
+        Row(IoUringOp.UNLINKAT, new UnlinkAt(), OpFlags.None);
+        Row(IoUringOp.MKDIRAT, new MkdirAt(), OpFlags.None);
+        Row(IoUringOp.SYMLINKAT, new SymlinkAt(), OpFlags.None);
+        Row(IoUringOp.LINKAT, new LinkAt(), OpFlags.None);
         return table;
     }
 }

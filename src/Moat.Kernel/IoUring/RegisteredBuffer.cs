@@ -1,10 +1,53 @@
+using Moat.Kernel.Memory;
+using Moat.Kernel.Syscalls;
+using Moat.Platform;
+
 namespace Moat.Kernel.IoUring;
 
 /// <summary>Guest memory registered with IORING_REGISTER_BUFFERS, pinned until it is given back.</summary>
 internal sealed class RegisteredBuffer : IDisposable
 {
-    /// <inheritdoc/>
-    public void Dispose()
+    private const ulong MaxLength = 1 << 30;
+
+    private readonly PinnedRange _pin = new();
+    private readonly ulong _address, _length;
+
+    private RegisteredBuffer(ulong address, ulong length)
     {
+        _address = address;
+        _length = length;
     }
+
+    /// <summary>
+    /// Pins a range; an empty one at 0 is no buffer (null). EFAULT for what is not writable, empty or larger than 1 GiB,
+    /// EOVERFLOW beyond the address space.
+    /// </summary>
+    public static Errno Create(MemoryManager mm, IoVec range, out RegisteredBuffer? buffer)
+    {
+        buffer = null;
+        if (range.Base == 0)
+            return range.Length != 0 ? Errno.EFAULT : Errno.OK;
+        if (range.Length is 0 or > MaxLength)
+            return Errno.EFAULT;
+        if (range.Base > ulong.MaxValue - MemoryManager.PageUp(range.Length))
+            return Errno.EOVERFLOW;
+        RegisteredBuffer made = new(range.Base, range.Length);
+        Errno e = mm.Pin(new UserPtr(range.Base), range.Length, MapAccess.Write, made._pin);
+        if (e == Errno.OK)
+            buffer = made;
+        return e;
+    }
+
+    /// <summary>Appends the host spans of a guest range that lies within the buffer. EFAULT when it does not.</summary>
+    public Errno AddTo(IoVector into, ulong address, ulong length)
+    {
+        ulong offset = address - _address;
+        if (offset > _length || length > _length - offset)
+            return Errno.EFAULT;
+        _pin.AddTo(into, offset, length);
+        return Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _pin.Dispose();
 }

@@ -77,6 +77,9 @@ internal enum RequestState : byte
     /// <summary>Queued to be issued (a chain's next, a drain's end, a poll to be retried).</summary>
     Issue,
 
+    /// <summary>The same, in place although the program asked for a worker.</summary>
+    IssueHere,
+
     /// <summary>Queued to be completed with the result that is set.</summary>
     Complete,
 
@@ -161,6 +164,33 @@ internal sealed class Request : WorkItem
     /// <summary>Events that the operation waits for.</summary>
     public PollEvents PollMask;
 
+    /// <summary>Bytes that a transfer is to move, and has moved so far.</summary>
+    public ulong Length, Moved;
+
+    /// <summary>The program's struct iovec array, copied; larger than needed.</summary>
+    public IoVec[] Vectors = [];
+
+    /// <summary>The file to wait for; the request keeps a reference to it in one way or another.</summary>
+    public FileDescription? WaitFile;
+
+    /// <summary>A second file that the operation keeps until completion: splice's input, a file that is being opened.</summary>
+    public FileDescription? OtherFile;
+
+    /// <summary>The registered file's node of <see cref="OtherFile"/>.</summary>
+    public ResourceNode? OtherNode;
+
+    /// <summary>How to open.</summary>
+    public OpenHow How;
+
+    /// <summary>What EPOLL_CTL sets.</summary>
+    public EpollEvent Event;
+
+    /// <summary>Paths, copied from the guest; from the ring's pool.</summary>
+    public char[]? Path, SecondPath;
+
+    /// <summary>Their lengths.</summary>
+    public int PathLength, SecondPathLength;
+
     /// <summary>How the worker's attempt ended.</summary>
     public IssueStatus WorkerStatus;
 
@@ -205,6 +235,12 @@ internal sealed class Request : WorkItem
 
     public Request(Ring ring) => Ring = ring;
 
+    /// <summary>The first path.</summary>
+    public ReadOnlySpan<char> PathText => Path.AsSpan(0, PathLength);
+
+    /// <summary>The second path.</summary>
+    public ReadOnlySpan<char> SecondPathText => SecondPath.AsSpan(0, SecondPathLength);
+
     /// <summary>The wait entry for the file's queue, made at first use.</summary>
     public PollWait PollWait => _pollWait ??= new PollWait(this);
 
@@ -221,6 +257,14 @@ internal sealed class Request : WorkItem
             return true;
         TimerIdle = Timer.Cancel();
         return TimerIdle;
+    }
+
+    /// <summary>Would block: wait for another file than <see cref="File"/>, or for other events than the operation's row says.</summary>
+    public IssueStatus WaitFor(FileDescription file, PollEvents events)
+    {
+        WaitFile = file;
+        PollMask = events;
+        return IssueStatus.WaitFile;
     }
 
     /// <summary>Sets the result; an error breaks the chain.</summary>
@@ -247,16 +291,26 @@ internal sealed class Request : WorkItem
 /// <summary>A request's place in the wait queue of its file.</summary>
 internal sealed class PollWait(Request request) : WaitEntry
 {
+    /// <summary>In Request.PendingEvents: there was more than one wake.</summary>
+    public const uint Several = 1u << 31;
+
     /// <summary>Stays in the queue when it fires.</summary>
     public bool Persistent;
 
     /// <inheritdoc/>
     public override bool OnWake(PollEvents events)
     {
-        Interlocked.Or(ref request.PendingEvents, (uint)events);
+        Note(events);
         if (!Persistent)
             Queue!.RemoveFromCallback(this);
         request.Ring.QueueWork(request, WorkSource.Callback);
         return true;
+    }
+
+    /// <summary>Remembers events for whoever looks at the request next.</summary>
+    public void Note(PollEvents events)
+    {
+        if (Interlocked.Or(ref request.PendingEvents, (uint)events) != 0)
+            Interlocked.Or(ref request.PendingEvents, Several);
     }
 }

@@ -1,3 +1,5 @@
+using Moat.Kernel.Vfs;
+
 namespace Moat.Kernel.IoUring;
 
 /// <summary>Requests that did not finish in place: they wait for readiness, or go to a worker.</summary>
@@ -7,39 +9,51 @@ internal sealed partial class Ring
     private const int MaxRetries = 128;
 
     /// <summary>The attempt would block: waits for readiness if the file has it, else lets a worker do it. Under the lock.</summary>
-    private void GoAsync(Request request)
-    {
-        if ((request.Flags & RequestFlags.NoWait) != 0)
-            FailNow(request, Errno.EAGAIN);
-        else if ((request.Op.Flags & (OpFlags.PollIn | OpFlags.PollOut)) != 0 && request.File?.Waiters is not null)
-            ArmPoll(request);
-        else
-            QueueWorker(request);
-    }
-
-    private void ArmPoll(Request request)
+    private void GoAsync(Request request, IssueStatus status)
     {
         OpFlags op = request.Op.Flags;
-        PollEvents mask = PollEvents.POLLERR | PollEvents.POLLPRI;
-        if ((op & OpFlags.PollIn) != 0)
-            mask |= PollEvents.POLLIN | PollEvents.POLLRDNORM;
-        if ((op & OpFlags.PollOut) != 0)
-            mask |= PollEvents.POLLOUT | PollEvents.POLLWRNORM;
+        if (status == IssueStatus.WaitFile)
+        {
+            ArmPoll(request, request.WaitFile!, request.PollMask);
+        }
+        else if ((request.Flags & RequestFlags.NoWait) != 0)
+        {
+            FailNow(request, Errno.EAGAIN);
+        }
+        else if ((op & (OpFlags.PollIn | OpFlags.PollOut)) != 0 && request.File?.Waiters is not null)
+        {
+            PollEvents mask = PollEvents.POLLERR | PollEvents.POLLPRI;
+            if ((op & OpFlags.PollIn) != 0)
+                mask |= PollEvents.POLLIN | PollEvents.POLLRDNORM;
+            if ((op & OpFlags.PollOut) != 0)
+                mask |= PollEvents.POLLOUT | PollEvents.POLLWRNORM;
+            ArmPoll(request, request.File, mask);
+        }
+        else
+        {
+            QueueWorker(request);
+        }
+    }
+
+    private void ArmPoll(Request request, FileDescription file, PollEvents mask)
+    {
         PollWait wait = request.PollWait;
         wait.Persistent = false;
-        wait.Exclusive = (op & OpFlags.PollExclusive) != 0;
+        wait.Exclusive = (request.Op.Flags & OpFlags.PollExclusive) != 0;
         request.Flags |= RequestFlags.Polled;
         request.PendingEvents = 0;
         request.PollMask = mask;
         Hash(request, RequestState.PollArmed);
-        request.File!.Waiters!.Add(wait, mask);
-        // The state may have changed between the attempt and the entry. If a callback has it already, that one counts.
-        if (request.Retries++ < MaxRetries && (request.File.Poll() & (mask | PollEvents.POLLHUP)) != 0)
+        if (file.Waiters is { } queue)
         {
+            queue.Add(wait, mask);
+            if (request.Retries++ >= MaxRetries || (file.Poll() & (mask | PollEvents.POLLHUP)) == 0)
+                return;
+            // Ready between the attempt and the entry. If a callback has the request already, that one counts.
             wait.Remove();
-            if (!request.IsPending)
-                MakeReady(request, RequestState.PollArmed);
         }
+        if (!request.IsPending)
+            MakeReady(request, RequestState.PollArmed);
     }
 
     /// <summary>Hands a request to a worker. Under the lock.</summary>
@@ -52,6 +66,11 @@ internal sealed partial class Ring
         }
         if ((request.Flags & RequestFlags.ArmLinkTimeout) != 0)
             ArmLinkTimeout(request);
+        if ((request.Op.Flags & OpFlags.Locked) != 0)
+        {
+            MakeReady(request, RequestState.IssueHere);
+            return;
+        }
         request.Flags |= RequestFlags.Worked;
         Hash(request, RequestState.Worker);
         _workers.Queue(request);
@@ -87,6 +106,6 @@ internal sealed partial class Ring
         else if (request.CancelRequested)
             FailNow(request, Errno.ECANCELED);
         else
-            GoAsync(request);
+            GoAsync(request, request.WorkerStatus);
     }
 }

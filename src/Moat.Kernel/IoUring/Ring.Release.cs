@@ -54,6 +54,7 @@ internal sealed partial class Ring
         _eventfd?.DropReference();
         _eventfd = null;
         _batchCount = 0;
+        Scratch.Dispose();
         _memory.Free();
         _sentry.RemoveRing(this);
     }

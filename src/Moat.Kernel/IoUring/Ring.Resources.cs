@@ -30,8 +30,10 @@ internal sealed partial class Ring
     {
         if ((flags & IssueFlags.Unlocked) == 0)
             return AssignFile(request, request.Sqe.fd, isFixed);
-        lock (_lock)
-            return AssignFile(request, request.Sqe.fd, isFixed);
+        _lock.Enter();
+        bool found = AssignFile(request, request.Sqe.fd, isFixed);
+        Unlock();
+        return found;
     }
 
     /// <summary>Finds the registered buffer of sqe.buf_index and keeps it for the request. False: EFAULT.</summary>
@@ -39,8 +41,10 @@ internal sealed partial class Ring
     {
         if ((flags & IssueFlags.Unlocked) == 0)
             return AssignBuffer(request);
-        lock (_lock)
-            return AssignBuffer(request);
+        _lock.Enter();
+        bool found = AssignBuffer(request);
+        Unlock();
+        return found;
     }
 
     private bool AssignBuffer(Request request)
@@ -85,6 +89,41 @@ internal sealed partial class Ring
             return null;
         }
         return file;
+    }
+
+    /// <summary>Finds a second file for a request and keeps it in Request.OtherFile. False: EBADF. Under the lock, or on a worker.</summary>
+    public bool TryAssignOther(Request request, IssueFlags flags, int fd, bool isFixed)
+    {
+        if (!isFixed)
+        {
+            request.OtherFile = GetFile(request.Origin.Files, fd);
+            return request.OtherFile is not null;
+        }
+        bool unlocked = (flags & IssueFlags.Unlocked) != 0;
+        if (unlocked)
+            _lock.Enter();
+        ResourceNode? node = _files is not null && (uint)fd < (uint)_files.Length ? _files[fd] : null;
+        if (node is not null)
+        {
+            node.Count++;
+            request.OtherNode = node;
+            request.OtherFile = node.File;
+        }
+        if (unlocked)
+            Unlock();
+        return node is not null;
+    }
+
+    /// <summary>Gives back what <see cref="TryAssignOther"/> or an operation has put into Request.OtherFile. Under the lock.</summary>
+    public void DropOther(Request request)
+    {
+        if (request.OtherNode is not null)
+            DropNode(request.OtherNode);
+        else
+            request.OtherFile?.DropReference();
+        request.OtherNode = null;
+        request.OtherFile = null;
+        request.WaitFile = null;
     }
 
     /// <summary>The registered file at an index with a reference of its own, or null. Under the lock.</summary>

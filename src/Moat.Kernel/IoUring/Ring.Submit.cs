@@ -128,8 +128,6 @@ internal sealed partial class Ring
         IssueStatus status;
         if ((op.Flags & OpFlags.NeedsFile) != 0 && request.File is null && !AssignFile(request))
             status = request.Done(Errno.EBADF);
-        else if ((op.Flags & OpFlags.AlwaysWorker) != 0)
-            status = IssueStatus.WouldBlock;
         else
             status = op.Issue(request, IssueFlags.NonBlock);
 
@@ -141,8 +139,8 @@ internal sealed partial class Ring
         // Armed after the attempt, so that a request that finishes in place never starts the timer.
         if ((request.Flags & RequestFlags.ArmLinkTimeout) != 0)
             ArmLinkTimeout(request);
-        if (status == IssueStatus.WouldBlock)
-            GoAsync(request);
+        if (status != IssueStatus.Queued)
+            GoAsync(request, status);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -161,6 +159,7 @@ internal sealed partial class Ring
         request.State = RequestState.Active;
         request.Sequence = _sequence++;
         request.CqeFlags = CqeFlags.None;
+        request.Retries = 0;
         request.Result = 0;
         _live++;
         return request;

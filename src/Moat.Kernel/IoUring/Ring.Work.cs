@@ -66,7 +66,7 @@ internal sealed partial class Ring
     }
 
     /// <summary>Puts a request behind what is ready to run. Under the lock.</summary>
-    private void MakeReady(Request request, RequestState state)
+    public void MakeReady(Request request, RequestState state)
     {
         request.State = state;
         if (_defer && _readyTail is null)
@@ -133,13 +133,13 @@ internal sealed partial class Ring
             case RequestState.WorkerDone:
                 AfterWorker(request);
                 break;
-            case RequestState.Issue when cancelled || request.Task.IoUringEnded:
+            case RequestState.Issue or RequestState.IssueHere when cancelled || request.Task.IoUringEnded:
                 FailNow(request, cancelled ? Errno.ECANCELED : Errno.EFAULT);
                 break;
             case RequestState.Issue when (request.Sqe.flags & (byte)SqeFlags.ASYNC) != 0:
                 QueueWorker(request);
                 break;
-            case RequestState.Issue:
+            case RequestState.Issue or RequestState.IssueHere:
                 IssueNow(request);
                 break;
             case RequestState.PollArmed or RequestState.TimerArmed

@@ -1,4 +1,5 @@
 using Moat.Kernel.Events;
+using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
 
 namespace Moat.Kernel.IoUring;
@@ -44,6 +45,9 @@ internal sealed partial class Ring : AnonymousFile
         int cores = Environment.ProcessorCount;
         _workers = new IoWorkQueue(sentry.UringWorkers, (int)Math.Min(memory.SqEntries, 4 * (uint)cores), MaxUnboundedWorkers);
     }
+
+    /// <summary>Room for the transfer being tried in place; under the lock.</summary>
+    public IoVector Scratch { get; } = new();
 
     /// <summary>The flags that it was set up with.</summary>
     public IoUringSetup Setup { get; }

@@ -6,7 +6,16 @@ using Moat.Platform;
 namespace Moat.Kernel.Loader;
 
 /// <summary>Where an ELF file came to lie.</summary>
-internal readonly record struct LoadedImage(ulong Bias, ulong End);
+internal readonly record struct LoadedImage(ulong Bias, ulong End)
+{
+    public ulong CodeStart { get; init; }
+
+    public ulong CodeEnd { get; init; }
+
+    public ulong DataStart { get; init; }
+
+    public ulong DataEnd { get; init; }
+}
 
 /// <summary>Maps the segments of an ELF file.</summary>
 internal static class ElfMapper
@@ -47,8 +56,32 @@ internal static class ElfMapper
             if (error != Errno.OK)
                 return error;
         }
-        image = new LoadedImage(bias, end + bias);
+        image = Describe(elf, bias, end);
         return Errno.OK;
+    }
+
+    private static LoadedImage Describe(ElfFile elf, ulong bias, ulong end)
+    {
+        ulong codeStart = ulong.MaxValue, codeEnd = 0, dataStart = 0, dataEnd = 0;
+        foreach (ProgramHeader header in elf.Headers)
+        {
+            if (header.Type != ProgramHeader.PT_LOAD)
+                continue;
+            if ((header.Flags & ProgramHeader.PF_X) != 0)
+            {
+                codeStart = Math.Min(codeStart, header.Address);
+                codeEnd = Math.Max(codeEnd, header.Address + header.FileSize);
+            }
+            dataStart = Math.Max(dataStart, header.Address);
+            dataEnd = Math.Max(dataEnd, header.Address + header.FileSize);
+        }
+        return new LoadedImage(bias, end + bias)
+        {
+            CodeStart = codeEnd == 0 ? 0 : codeStart + bias,
+            CodeEnd = codeEnd == 0 ? 0 : codeEnd + bias,
+            DataStart = dataStart + bias,
+            DataEnd = dataEnd + bias,
+        };
     }
 
     private static Errno MapSegment(MemoryManager mm, IMappable file, in ProgramHeader header, ulong bias)

@@ -156,7 +156,7 @@ internal static class ProgramLoader
         program = null;
         request.Committed = true;
         MemoryManager mm = request.Memory;
-        mm.StackLimit = request.StackLimit;
+        mm.SetStackLimit(request.StackLimit);
         StackBuilder stack = new(request, arguments);
         Errno error = stack.Map(IsStackExecutable(elf));
         if (error != Errno.OK)
@@ -171,9 +171,7 @@ internal static class ProgramLoader
             if (error != Errno.OK)
                 return error;
         }
-        ulong headers = elf.GetHeadersAddress();
-        error = stack.Fill(
-            headers == 0 ? 0 : headers + image.Bias, elf.Headers.Length, interpreterImage.Bias, elf.Entry + image.Bias, out ulong stackPointer);
+        error = stack.Fill(elf, in image, interpreterImage.Bias, out ulong stackPointer);
         if (error != Errno.OK)
             return error;
         ulong breakStart = MemoryManager.PageUp(image.End);

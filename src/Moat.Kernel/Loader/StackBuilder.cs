@@ -45,12 +45,16 @@ internal sealed class StackBuilder(LoadRequest request, List<byte[]> arguments)
         return total > LimitFor(request.StackLimit) ? Errno.E2BIG : Errno.OK;
     }
 
-    /// <summary>Maps the stack at the top of guest space: all of it, up to 8 MiB; it grows beyond that when touched.</summary>
+    /// <summary>
+    /// Maps the stack at the top of guest space: all of it, up to a bound; it grows beyond that when touched. It costs nothing
+    /// until touched, unless memory is limited.
+    /// </summary>
     public Errno Map(bool isExecutable)
     {
         _top = _mm.MaxAddress;
         ulong needed = MemoryManager.PageUp(2 * (ulong)Size() + (128 << 10));
-        ulong length = Math.Max(MemoryManager.PageDown(Math.Min(request.StackLimit, 8 << 20)), needed);
+        ulong bound = _mm.Frames.Limit == ulong.MaxValue ? 256 << 20 : 8UL << 20;
+        ulong length = Math.Max(MemoryManager.PageDown(Math.Min(request.StackLimit, bound)), needed);
         MapRequest map = new()
         {
             Address = _top - length,
@@ -64,7 +68,7 @@ internal sealed class StackBuilder(LoadRequest request, List<byte[]> arguments)
     }
 
     /// <summary>Writes the stack. <paramref name="stackPointer"/> is where argc lies, 16-byte aligned.</summary>
-    public Errno Fill(ulong headers, int headerCount, ulong interpreterBase, ulong entry, out ulong stackPointer)
+    public Errno Fill(ElfFile elf, in LoadedImage image, ulong interpreterBase, out ulong stackPointer)
     {
         _bytes = new byte[Size()];
         int at = _bytes.Length - sizeof(ulong);
@@ -83,13 +87,17 @@ internal sealed class StackBuilder(LoadRequest request, List<byte[]> arguments)
         AddPointers(argv);
         AddPointers(environment);
         int vectorStart = _words.Count;
-        AddVector(headers, headerCount, interpreterBase, entry, pathAddress, platform, randomAddress);
+        AddVector(elf, in image, interpreterBase, pathAddress, platform, randomAddress);
         stackPointer = (AddressOf(at) - ((ulong)_words.Count * sizeof(ulong))) & ~15UL;
         int start = (int)(stackPointer - AddressOf(0));
         for (int i = 0; i < _words.Count; i++)
             BinaryPrimitives.WriteUInt64LittleEndian(_bytes.AsSpan(start + (i * sizeof(ulong))), _words[i]);
         _mm.Program = new ProgramArea
         {
+            CodeStart = image.CodeStart,
+            CodeEnd = image.CodeEnd,
+            DataStart = image.DataStart,
+            DataEnd = image.DataEnd,
             ArgumentStart = argumentStart,
             ArgumentEnd = argumentEnd,
             EnvironmentStart = environmentStart,
@@ -100,9 +108,9 @@ internal sealed class StackBuilder(LoadRequest request, List<byte[]> arguments)
         return _mm.CopyOut(new UserPtr(stackPointer), _bytes.AsSpan(start));
     }
 
-    private void AddVector(
-        ulong headers, int headerCount, ulong interpreterBase, ulong entry, ulong path, ulong platform, ulong random)
+    private void AddVector(ElfFile elf, in LoadedImage image, ulong interpreterBase, ulong path, ulong platform, ulong random)
     {
+        ulong headers = elf.GetHeadersAddress();
         Tasks.Credentials who = request.Credentials;
         if (_mm.Space.Vdso != 0)
             Add(AT_SYSINFO_EHDR, _mm.Space.Vdso);
@@ -110,12 +118,12 @@ internal sealed class StackBuilder(LoadRequest request, List<byte[]> arguments)
         Add(HostAuxv.AT_HWCAP, HostAuxv.Get(HostAuxv.AT_HWCAP, X86Base.IsSupported ? (uint)X86Base.CpuId(1, 0).Edx : 0));
         Add(AT_PAGESZ, MemoryManager.PageSize);
         Add(HostAuxv.AT_CLKTCK, 100);
-        Add(AT_PHDR, headers);
+        Add(AT_PHDR, headers == 0 ? 0 : headers + image.Bias);
         Add(AT_PHENT, ProgramHeader.Size);
-        Add(AT_PHNUM, (ulong)headerCount);
+        Add(AT_PHNUM, (ulong)elf.Headers.Length);
         Add(AT_BASE, interpreterBase);
         Add(AT_FLAGS, 0);
-        Add(AT_ENTRY, entry);
+        Add(AT_ENTRY, elf.Entry + image.Bias);
         Add(AT_UID, who.Uid);
         Add(AT_EUID, who.EffectiveUid);
         Add(AT_GID, who.Gid);

@@ -221,8 +221,8 @@ internal sealed unsafe partial class MemoryManager
     {
         piece = default;
         Vma? vma = _vmas.Find(address);
-        // x86 cannot express write-only or execute-only pages: any access reads, as in Linux.
-        if (vma is null || (write ? (vma.Access & MapAccess.Write) == 0 : vma.Access == MapAccess.None))
+        // x86 has no write-only pages; execute-only ones are not readable where the machine has protection keys.
+        if (vma is null || (vma.Access & (write ? MapAccess.Write : MapAccess.Read | MapAccess.Write)) == 0)
             return false;
         ulong within = address - vma.Start;
         piece.Length = Math.Min(Math.Min(length, vma.End - address), 1UL << 30);
@@ -246,7 +246,7 @@ internal sealed unsafe partial class MemoryManager
             return true;
         }
         // Beyond the end of a file when it was mapped: the file may have grown. Private writable pages appear by a fault only.
-        if (vma.File is null || (!vma.IsShared && (vma.Access & MapAccess.Write) != 0))
+        if (vma.File is null || vma.IsGuard || (!vma.IsShared && (vma.Access & MapAccess.Write) != 0))
             return false;
         ulong page = PageDown(within), offset = within - page;
         if (vma.File.Resolve(vma.FileOffset + page, PageUp(piece.Length + offset), out Backing backing) != Errno.OK

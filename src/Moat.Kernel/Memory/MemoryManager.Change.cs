@@ -74,7 +74,7 @@ internal sealed partial class MemoryManager
                 break;
             }
             Vma vma = _vmas[i];
-            if ((access & ~vma.MaxAccess) != 0 || (vma.Flags & VmaFlags.Special) != 0)
+            if ((access & ~vma.MaxAccess) != 0)
             {
                 error = Errno.EACCES;
                 break;
@@ -100,14 +100,8 @@ internal sealed partial class MemoryManager
     /// <summary>Makes a whole mapping anew with another access.</summary>
     private Errno Remake(Vma vma, MapAccess access)
     {
-        Vma model = _vmas.Rent();
-        model.Start = vma.Start;
-        model.End = vma.End;
+        Vma model = ModelOf(vma, vma.Start, vma.End);
         model.Access = access;
-        model.MaxAccess = vma.MaxAccess;
-        model.Flags = vma.Flags;
-        model.File = vma.File;
-        model.FileOffset = vma.FileOffset;
         Errno error = MapPieces(model);
         _vmas.Recycle(model);
         return error;

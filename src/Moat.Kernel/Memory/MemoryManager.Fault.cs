@@ -20,13 +20,8 @@ internal readonly struct FaultOutcome
 
 internal sealed partial class MemoryManager
 {
-    private const int SIGBUS = 7, SIGSEGV = 11, SEGV_MAPERR = 1, SEGV_ACCERR = 2, BUS_ADRERR = 2;
+    private const int SIGBUS = 7, SIGSEGV = 11, SEGV_MAPERR = 1, SEGV_ACCERR = 2, SEGV_PKUERR = 4, BUS_ADRERR = 2;
     private const ulong PageFault = 14, WriteFault = 2, FetchFault = 16;
-
-    /// <summary>
-    /// How far the main stack may grow, bytes (RLIMIT_STACK); mappings made with MAP_GROWSDOWN obey it too.
-    /// </summary>
-    public ulong StackLimit { get; set; } = 8 << 20;
 
     /// <summary>
     /// Looks at a synchronous fault of the guest: makes present what is only reserved, grows stacks, or says which signal it is.
@@ -38,7 +33,7 @@ internal sealed partial class MemoryManager
             return new FaultOutcome { Signal = fault.Signal, Code = fault.Code, Address = fault.Address };
         MapAccess needed = (fault.ErrorCode & WriteFault) != 0 ? MapAccess.Write
             : (fault.ErrorCode & FetchFault) != 0 ? MapAccess.Execute
-            : MapRequest.All;
+            : MapAccess.Read | MapAccess.Write;
         _access.EnterWrite();
         (int signal, int code) = HandleFaultLocked(fault, needed);
         _access.ExitWrite();
@@ -48,8 +43,11 @@ internal sealed partial class MemoryManager
     private (int Signal, int Code) HandleFaultLocked(in GuestFault fault, MapAccess needed)
     {
         Vma? vma = _vmas.Find(fault.Address) ?? GrowStack(fault.Address);
-        if (vma is null)
+        if (vma is null || vma.IsGuard)
             return (SIGSEGV, SEGV_MAPERR);
+        // Execute-only memory is guarded by a protection key where the machine has them.
+        if (fault.Signal == SIGSEGV && fault.Code == SEGV_PKUERR)
+            return (SIGSEGV, SEGV_PKUERR);
         if ((vma.Access & needed) == 0)
             return (SIGSEGV, SEGV_ACCERR);
         if (fault.Signal == SIGBUS)

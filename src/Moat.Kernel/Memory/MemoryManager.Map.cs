@@ -58,6 +58,9 @@ internal sealed partial class MemoryManager
         return result;
     }
 
+    /// <summary>Where the next frames should be, when that is better known than by the neighbours.</summary>
+    private ulong _hint = FrameAllocator.NoHint;
+
     private SysResult MapLocked(in MapRequest request)
     {
         ulong start = request.Address;
@@ -86,7 +89,7 @@ internal sealed partial class MemoryManager
         model.End = end;
         model.Access = request.Access;
         model.MaxAccess = request.MaxAccess;
-        model.Flags = request.Flags;
+        model.Flags = request.Flags | _futureFlags;
         model.File = request.File;
         model.FileOffset = request.FileOffset;
         Errno error = Errno.OK;
@@ -223,14 +226,15 @@ internal sealed partial class MemoryManager
     /// <summary>Fills the list of new pieces for <paramref name="model"/>; on failure the caller frees what is in it.</summary>
     private Errno Prepare(Vma model)
     {
-        if (model.Access == MapAccess.None)
+        if (model.Access == MapAccess.None || model.IsGuard)
         {
             AddPiece(model, model.Start, model.End, VmaKind.Reserved);
             return Errno.OK;
         }
         if (model.File is null || (!model.IsShared && (model.Access & MapAccess.Write) != 0))
         {
-            Errno error = Frames.AllocateNear(model.Length, HintFor(model.Start, model.End), out ulong offset);
+            ulong hint = _hint != FrameAllocator.NoHint ? _hint : HintFor(model.Start, model.End);
+            Errno error = Frames.AllocateNear(model.Length, hint, out ulong offset);
             if (error != Errno.OK)
                 return error;
             AddPiece(model, model.Start, model.End, VmaKind.Frames).Offset = offset;
@@ -272,6 +276,20 @@ internal sealed partial class MemoryManager
         piece.HostFd = -1;
         _new.Add(piece);
         return piece;
+    }
+
+    /// <summary>A model for <see cref="MapPieces"/> that is like a part of <paramref name="vma"/>. Recycle it.</summary>
+    private Vma ModelOf(Vma vma, ulong start, ulong end)
+    {
+        Vma model = _vmas.Rent();
+        model.Start = start;
+        model.End = end;
+        model.Access = vma.Access;
+        model.MaxAccess = vma.MaxAccess;
+        model.Flags = vma.Flags;
+        model.File = vma.File;
+        model.FileOffset = vma.FileOffset + (start - vma.Start);
+        return model;
     }
 
     /// <summary>

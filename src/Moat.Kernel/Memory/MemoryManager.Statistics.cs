@@ -5,6 +5,9 @@ internal sealed partial class MemoryManager
     /// <summary>Bytes that are locked (mlock(2)).</summary>
     public ulong LockedBytes { get; private set; }
 
+    /// <summary>Bytes mapped now (VmSize).</summary>
+    public ulong TotalBytes => _vmas.TotalBytes;
+
     /// <summary>Most bytes ever mapped at a time (VmPeak).</summary>
     public ulong PeakBytes { get; private set; }
 
@@ -12,9 +15,19 @@ internal sealed partial class MemoryManager
     public ProgramArea Program { get; set; } = new();
 }
 
-/// <summary>Where the loader put what /proc/self/cmdline, environ and auxv show. Set as a whole.</summary>
+/// <summary>Where the loader put things, for /proc/PID/stat, cmdline, environ and auxv. Addresses in the guest.</summary>
 internal sealed class ProgramArea
 {
+    /// <summary>First byte of executable segments, and first byte behind them.</summary>
+    public ulong CodeStart { get; init; }
+
+    public ulong CodeEnd { get; init; }
+
+    /// <summary>First byte of the highest segment, and first byte behind the file's part of all.</summary>
+    public ulong DataStart { get; init; }
+
+    public ulong DataEnd { get; init; }
+
     /// <summary>argv's strings: first byte and first byte behind.</summary>
     public ulong ArgumentStart { get; init; }
 

@@ -41,8 +41,7 @@ internal sealed partial class MemoryManager
         Space = space;
         MinAddress = minAddress;
         MaxAddress = maxAddress;
-        // Below the main stack, as Linux leaves room for it: at least 128 MiB.
-        MapTop = maxAddress - (128UL << 20) - StackGuardGap;
+        SetStackLimit(8 << 20);
         Id = (ulong)Interlocked.Increment(ref s_lastId);
     }
 
@@ -68,7 +67,19 @@ internal sealed partial class MemoryManager
     public ulong MaxAddress { get; }
 
     /// <summary>mmap(2) without an address places mappings downwards from here.</summary>
-    public ulong MapTop { get; }
+    public ulong MapTop { get; private set; }
+
+    /// <summary>
+    /// How far the main stack may grow, bytes (RLIMIT_STACK); mappings made with MAP_GROWSDOWN obey it too.
+    /// </summary>
+    public ulong StackLimit { get; set; }
+
+    /// <summary>Sets <see cref="StackLimit"/> and leaves room for the stack: 128 MiB to 64 GiB. For an empty address space.</summary>
+    public void SetStackLimit(ulong bytes)
+    {
+        StackLimit = bytes;
+        MapTop = MaxAddress - PageDown(Math.Clamp(bytes, 128UL << 20, 64UL << 30)) - StackGuardGap;
+    }
 
     /// <summary>Makes a guest thread in this address space; throws HostException when the host refuses.</summary>
     public GuestThread CreateThread() => Space.CreateThread();

@@ -154,6 +154,12 @@ internal sealed unsafe partial class MemoryManager
     public ulong PinPartly(UserPtr address, ulong length, MapAccess access, PinnedRange into)
     {
         into.Unpin();
+        return PinMore(address, length, access, into);
+    }
+
+    /// <summary>As <see cref="PinPartly"/>, behind what <paramref name="into"/> holds already.</summary>
+    public ulong PinMore(UserPtr address, ulong length, MapAccess access, PinnedRange into)
+    {
         _access.EnterRead();
         ulong pinned = PinPieces(address, length, access, into);
         _access.ExitRead();

@@ -51,8 +51,8 @@ internal enum VmaFlags
     /// <summary>The main thread's stack: [stack].</summary>
     Stack = 0x100,
 
-    /// <summary>Not for the guest to touch or change (code of the platform).</summary>
-    Special = 0x200,
+    /// <summary>A guard region (MADV_GUARD_INSTALL): touching it is SIGSEGV, whatever its access. Always reserved.</summary>
+    Guard = 0x200,
 }
 
 /// <summary>
@@ -91,8 +91,7 @@ internal sealed class Vma
 
     public bool IsShared => (Flags & VmaFlags.Shared) != 0;
 
-    /// <summary>Private memory without a file.</summary>
-    public bool IsAnonymousPrivate => File is null;
+    public bool IsGuard => (Flags & VmaFlags.Guard) != 0;
 
     /// <summary>True when <paramref name="upper"/> continues this one in every respect.</summary>
     public bool CanMerge(Vma upper)
@@ -102,6 +101,6 @@ internal sealed class Vma
 
     /// <summary>True when both look like one mapping in /proc/self/maps, whatever is behind them.</summary>
     public bool LooksLikeOne(Vma upper)
-        => End == upper.Start && Access == upper.Access && Flags == upper.Flags && ReferenceEquals(File, upper.File)
+        => End == upper.Start && Access == upper.Access && ((Flags ^ upper.Flags) & ~VmaFlags.Guard) == 0 && ReferenceEquals(File, upper.File)
             && (File is null || FileOffset + Length == upper.FileOffset);
 }

@@ -8,6 +8,7 @@ namespace Moat.Kernel.Syscalls;
 internal static class IoUringSyscalls
 {
     private const string SetupNote = "IOPOLL, SQPOLL, SQE128, CQE32, NO_MMAP and what builds on them: EINVAL";
+    private const string RegisterNote = "buffers, files, eventfd, probe, enable; the rest: EINVAL";
 
     /// <summary>io_uring_setup(2): EFAULT, EINVAL, ENOMEM, EMFILE.</summary>
     [Syscall(425, "io_uring_setup", Support.Partial, Note = SetupNote)]
@@ -38,6 +39,22 @@ internal static class IoUringSyscalls
         if (e != Errno.OK)
             return e;
         SysResult result = ((Ring)file!).Enter(task, toSubmit, minComplete, flags, argument.Address, argumentSize);
+        file.DropReference();
+        return result;
+    }
+
+    /// <summary>io_uring_register(2): EBADF, EOPNOTSUPP (no ring), EINVAL, EEXIST and those of each registration.</summary>
+    [Syscall(427, "io_uring_register", Support.Partial, Note = RegisterNote)]
+    public static SysResult Register(Task task, Fd fd, IoUringRegisterOp op, UserPtr argument, uint count)
+    {
+        bool registered = (op & IoUringRegisterOp.USE_REGISTERED_RING) != 0;
+        op &= ~IoUringRegisterOp.USE_REGISTERED_RING;
+        if (op > IoUringRegisterOp.REGISTER_QUERY)
+            return Errno.EINVAL;
+        Errno e = GetRing(task, fd, registered, out FileDescription? file);
+        if (e != Errno.OK)
+            return e;
+        SysResult result = ((Ring)file!).Register(task, op, argument, count);
         file.DropReference();
         return result;
     }

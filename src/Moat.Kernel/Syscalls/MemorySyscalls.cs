@@ -50,7 +50,7 @@ internal static partial class MemorySyscalls
 {
     private const ulong PageMask = MemoryManager.PageSize - 1;
 
-    /// <summary>What MAP_SHARED_VALIDATE knows; MAP_SHARED ignores the rest (LEGACY_MAP_MASK, MAP_SYNC for no file here).</summary>
+    /// <summary>What MAP_SHARED_VALIDATE knows; MAP_SHARED ignores the rest (LEGACY_MAP_MASK).</summary>
     private const MapFlags KnownFlags = MapFlags.MAP_TYPE | MapFlags.MAP_FIXED | MapFlags.MAP_ANONYMOUS | MapFlags.MAP_32BIT
         | MapFlags.MAP_ABOVE4G | MapFlags.MAP_GROWSDOWN | MapFlags.MAP_DENYWRITE | MapFlags.MAP_EXECUTABLE | MapFlags.MAP_LOCKED
         | MapFlags.MAP_NORESERVE | MapFlags.MAP_POPULATE | MapFlags.MAP_NONBLOCK | MapFlags.MAP_STACK | MapFlags.MAP_HUGETLB;
@@ -118,6 +118,10 @@ internal static partial class MemorySyscalls
                 if ((flags & MapFlags.MAP_GROWSDOWN) != 0)
                     request.Flags |= VmaFlags.GrowsDown;
                 return Errno.OK;
+            case MapFlags.MAP_DROPPABLE:
+                // Memory that may be dropped under pressure; there is none here.
+                request.Flags |= VmaFlags.NoReserve | VmaFlags.WipeOnFork | VmaFlags.DontDump;
+                return Errno.OK;
             case MapFlags.MAP_SHARED when (flags & MapFlags.MAP_GROWSDOWN) == 0:
                 request.Flags |= VmaFlags.Shared;
                 return Errno.OK;
@@ -128,6 +132,9 @@ internal static partial class MemorySyscalls
 
     private static Errno FileType(MapFlags flags, Protection prot, FileDescription file, ulong offset, ref MapRequest request)
     {
+        // Only files that are memory themselves (DAX) know MAP_SYNC.
+        if ((flags & MapFlags.MAP_SYNC) != 0)
+            return Errno.EOPNOTSUPP;
         switch (flags & MapFlags.MAP_TYPE)
         {
             case MapFlags.MAP_SHARED_VALIDATE when (flags & ~KnownFlags) != 0:
@@ -148,8 +155,7 @@ internal static partial class MemorySyscalls
             default:
                 return Errno.EINVAL;
         }
-        bool isShared = (request.Flags & VmaFlags.Shared) != 0;
-        Errno error = file.GetMappable(isShared, (prot & Protection.PROT_WRITE) != 0, ref request.MaxAccess, out IMappable? mappable);
+        Errno error = file.GetMappable(out IMappable? mappable);
         if (error != Errno.OK)
             return error;
         if ((flags & MapFlags.MAP_GROWSDOWN) != 0)

@@ -39,6 +39,11 @@ internal sealed partial class Task
             SetChildTid = (flags & CloneFlags.CLONE_CHILD_SETTID) != 0 ? childTid : 0,
             NoNewPrivileges = NoNewPrivileges,
             TimerSlack = TimerSlack,
+            KeepCapabilities = KeepCapabilities,
+            Nice = Nice,
+            SchedulerPolicy = SchedulerPolicy,
+            IoPriority = IoPriority,
+            Affinity = Affinity,
         };
         child.SetName(Name);
         CopyRegistersTo(child, flags, stackPointer, tls);

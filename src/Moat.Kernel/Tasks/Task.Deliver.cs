@@ -65,7 +65,7 @@ internal sealed partial class Task
                 Args.Number = NR_restart_syscall;
                 return true;
             default:
-                Thread.Registers.Rax = (ulong)result.Value;
+                Thread.SetResult((ulong)result.Value);
                 return false;
         }
     }

@@ -25,6 +25,13 @@ internal sealed partial class Task
     private void Exit()
     {
         EndIoUring(exec: false);
+        LeaveMemory();
+        Files.DropUser();
+    }
+
+    /// <summary>What the end of a thread in its memory, by exit or execve, does there.</summary>
+    private void LeaveMemory()
+    {
         if (RobustList != 0)
             WalkRobustList();
         // As on Linux, nobody is told when nobody is left to look.
@@ -34,7 +41,6 @@ internal sealed partial class Task
             if (Mm.Write(word, 0) == Errno.OK)
                 Sentry.Futexes.Wake(Mm, word, isPrivate: false, 1, FutexTable.AnyBitset);
         }
-        Files.DropUser();
     }
 
     /// <summary>
@@ -106,11 +112,14 @@ internal sealed partial class Task
     {
         if (Tracer.Active)
             Tracer.Exit(this, Group.IsExiting ? Group.ExitStatus : _exitStatus);
+        EndTimes();
         Thread.Dispose();
         Vector.Dispose();
         Mm.DropUser();
         ParkerPool.Return(_parker);
         bool last = Group.Remove(this, _exitStatus);
+        if (last)
+            Group.SetExecutable(null);
         Sentry.TaskEnded(this, last);
     }
 }

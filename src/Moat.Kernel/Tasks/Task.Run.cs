@@ -23,12 +23,20 @@ internal sealed partial class Task
         _attention = true;
     }
 
+    /// <summary>Ends this thread because another one of the process replaces the program. Under the signal lock.</summary>
+    internal void EndForExec()
+    {
+        _exitRequested = true;
+        Interrupt();
+    }
+
     /// <summary>Runs the guest thread to its end, on the sentry thread that belongs to it.</summary>
     internal void Run()
     {
         s_current = this;
         try
         {
+            BeginTimes();
             BeforeFirstRun();
             RunGuest();
         }

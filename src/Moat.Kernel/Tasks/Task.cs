@@ -77,6 +77,21 @@ internal sealed partial class Task
     /// <summary>prctl PR_SET_NO_NEW_PRIVS; never cleared.</summary>
     public bool NoNewPrivileges { get; set; }
 
+    /// <summary>prctl PR_SET_KEEPCAPS. Kept; capabilities here follow from the user id alone.</summary>
+    public bool KeepCapabilities { get; set; }
+
+    /// <summary>Nice value, -20 to 19 (setpriority(2)). Kept, not acted upon.</summary>
+    public int Nice { get; set; }
+
+    /// <summary>SCHED_ number, with SCHED_RESET_ON_FORK (sched_setscheduler(2)). Kept, not acted upon.</summary>
+    public int SchedulerPolicy { get; set; }
+
+    /// <summary>Class and level (ioprio_set(2)). Kept, not acted upon.</summary>
+    public int IoPriority { get; set; }
+
+    /// <summary>The processors that the guest chose (sched_setaffinity(2)), or null: all. Kept, not acted upon.</summary>
+    public byte[]? Affinity { get; set; }
+
     /// <summary>prctl PR_SET_TIMERSLACK, nanoseconds. Waits here have none.</summary>
     public ulong TimerSlack { get; set; } = 50_000;
 

@@ -56,6 +56,7 @@ internal sealed partial class ThreadGroup
             if (_tasks.Count != 0)
             {
                 Retarget(ulong.MaxValue);
+                _execTask?.Wake();
                 return false;
             }
             // Threads that ended one by one leave the leader's status, whoever was last.

@@ -46,8 +46,8 @@ internal sealed partial class ThreadGroup(Sentry sentry, int id)
     /// <summary>personality(2) of the program.</summary>
     public uint Personality { get; set; }
 
-    /// <summary>Nice value, -20 to 19 (setpriority(2)). Kept, not acted upon.</summary>
-    public int Nice { get; set; }
+    /// <summary>prctl PR_SET_THP_DISABLE.</summary>
+    public bool HugePagesDisabled { get; set; }
 
     /// <summary>How many threads live.</summary>
     public int ThreadCount
@@ -71,7 +71,7 @@ internal sealed partial class ThreadGroup(Sentry sentry, int id)
     {
         lock (SignalLock)
         {
-            if (IsExiting)
+            if (IsExiting || _execTask is not null)
                 return false;
             Leader ??= task;
             _tasks.Add(task);

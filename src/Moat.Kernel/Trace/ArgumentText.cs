@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Numerics;
 using System.Text;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
@@ -168,16 +169,18 @@ internal static class ArgumentText
     private static void AppendBits(StringBuilder text, Type type, ulong value)
     {
         Array values = Enum.GetValuesAsUnderlyingType(type);
+        bool narrow = Enum.GetUnderlyingType(type) == typeof(int);
         bool first = true;
-        // The widest names first: O_SYNC before the O_DSYNC that it contains.
-        for (int i = values.Length - 1; i >= 0 && value != 0; i--)
+        // Names of several bits before those of one: O_SYNC before the O_DSYNC that it contains.
+        for (int i = 0; i < values.Length * 2 && value != 0; i++)
         {
-            ulong bits = unchecked((ulong)Convert.ToInt64(values.GetValue(i), CultureInfo.InvariantCulture));
-            if (Enum.GetUnderlyingType(type) == typeof(int))
+            object item = values.GetValue(i % values.Length)!;
+            ulong bits = unchecked((ulong)Convert.ToInt64(item, CultureInfo.InvariantCulture));
+            if (narrow)
                 bits = (uint)bits;
-            if (bits == 0 || (value & bits) != bits)
+            if (bits == 0 || (value & bits) != bits || BitOperations.IsPow2(bits) == i < values.Length)
                 continue;
-            text.Append(first ? "" : "|").Append(Enum.GetName(type, values.GetValue(i)!));
+            text.Append(first ? "" : "|").Append(Enum.GetName(type, item));
             first = false;
             value &= ~bits;
         }

@@ -25,6 +25,9 @@ internal sealed class FdTable
     /// <summary>One task more uses this table.</summary>
     public void AddUser() => Interlocked.Increment(ref _users);
 
+    /// <summary>True when more than one task uses this table.</summary>
+    public bool IsShared => Volatile.Read(ref _users) > 1;
+
     /// <summary>One task less uses this table; the last one closes everything.</summary>
     public void DropUser()
     {

@@ -176,7 +176,6 @@ internal abstract partial class FileDescription
         {
             ReleaseWatches();
             Release();
-            _dentry?.Inode.DropUser();
         }
     }
 }

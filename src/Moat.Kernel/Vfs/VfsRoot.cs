@@ -1,8 +1,6 @@
 using System.Text;
 using Moat.Host;
 using Moat.Kernel.FileSystems.Host;
-using Moat.Kernel.FileSystems.Overlay;
-using Moat.Kernel.FileSystems.Tmp;
 using Moat.Kernel.Tasks;
 
 namespace Moat.Kernel.Vfs;
@@ -25,7 +23,7 @@ internal static class VfsRoot
         problem = options.Root;
         if (error != Errno.OK)
             return error;
-        mounts = new MountTable(new OverlayFileSystem(lower!, frames));
+        mounts = new MountTable(lower!);
         foreach (Volume volume in options.Volumes)
         {
             problem = volume.Source;
@@ -40,10 +38,6 @@ internal static class VfsRoot
         problem = "";
         return Errno.OK;
     }
-
-    /// <summary>Mounts memory at /dev/shm; after /dev itself.</summary>
-    public static Errno MountShared(MountTable mounts, Memory.FrameAllocator frames)
-        => MountAt(mounts, new TmpFileSystem(frames), "/dev/shm", MountFlags.RelAtime | MountFlags.NoSuid | MountFlags.NoDev);
 
     /// <summary>Mounts a file system at a path of the sandbox; directories that are missing are made. ENOTDIR, EROFS, ELOOP.</summary>
     public static Errno MountAt(MountTable mounts, FileSystem fileSystem, string path, MountFlags flags)
@@ -62,7 +56,7 @@ internal static class VfsRoot
     }
 
     /// <summary>A path of the command line, which .NET decoded, in the form of all paths here: one char per byte.</summary>
-    private static string Bytes(string text) => Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(text));
+    public static string Bytes(string text) => Encoding.Latin1.GetString(Encoding.UTF8.GetBytes(text));
 
     /// <summary>The sandbox itself as a caller: user 0, from the root.</summary>
     public static Caller Maker(MountTable mounts) => new(new Credentials(), new FsContext(mounts.Root.RootPath), null, null);

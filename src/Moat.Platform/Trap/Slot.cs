@@ -8,12 +8,18 @@ internal static class Slot
     /// <summary>Size and alignment.</summary>
     public const ulong Size = 0x10000;
 
-    // Written by the stub only. Event is also the word that the host clears when the thread ends (CLONE_CHILD_CLEARTID):
-    // event numbers are never zero, and zero says that the thread is gone.
-    public const int Event = 0x000, Kind = 0x004, Number = 0x008, Arguments = 0x010;
+    // The first line carries a system call and its result, so that a round trip moves one cache line there and back: with event
+    // and command on lines of their own it takes twice as long. Event, number, kind and arguments are written by the stub,
+    // command, operation and result by the sentry, in turns.
+    // Event is also the word that the host clears when the thread ends (CLONE_CHILD_CLEARTID): event numbers are never zero,
+    // and zero says that the thread is gone.
+    public const int Event = 0x000, Command = 0x004, Number = 0x008, Kind = 0x00C, Operation = 0x00E, Arguments = 0x010;
 
-    // Written by the sentry only.
-    public const int Command = 0x040, Operation = 0x044, ReturnOrNumber = 0x048, CommandArguments = 0x050;
+    /// <summary>Where the first argument was: the result, or the number of the host call that the stub shall make.</summary>
+    public const int Result = Arguments;
+
+    /// <summary>C0 to C5 of a command; written by the sentry only.</summary>
+    public const int CommandArguments = 0x050;
 
     // Each flag is written by its owner only.
     public const int SentrySleeps = 0x080, StubSleeps = 0x0C0;
@@ -33,16 +39,16 @@ internal static class Slot
     public const int SignalStack = 0x1000;
 
     /// <summary>
-    /// Values of <see cref="Kind"/>. A CALL is a SIGSYS whose number and arguments the stub has copied to the line of the
-    /// event number: the sentry then needs no other line, and each costs two trips between the cores.
+    /// Values of <see cref="Kind"/>, 16 bits. A CALL is a SIGSYS whose number and arguments the stub has copied to the first
+    /// line.
     /// </summary>
-    public const uint KindSignal = 1, KindFast = 2, KindDone = 3, KindStart = 4, KindCall = 5;
+    public const ushort KindSignal = 1, KindFast = 2, KindDone = 3, KindStart = 4, KindCall = 5;
 
     /// <summary>
-    /// Values of <see cref="Operation"/>. Resume: C0 bit 0 sets FS base to C1, bit 1 GS base to C2. Result: the same, with
-    /// <see cref="ReturnOrNumber"/> to rax. SystemCall: the number in <see cref="ReturnOrNumber"/>, C0 to C5. Trap, Clone and SetFs are reserved.
+    /// Values of <see cref="Operation"/>, 16 bits. Resume: C0 bit 0 sets FS base to C1, bit 1 GS base to C2. Result: the same, with
+    /// <see cref="Result"/> to rax. SystemCall: the number in <see cref="Result"/>, C0 to C5. Trap, Clone and SetFs are reserved.
     /// </summary>
-    public const uint OpResume = 1, OpSystemCall = 2, OpTrap = 3, OpClone = 4, OpSetFs = 5, OpExit = 6, OpResult = 7;
+    public const ushort OpResume = 1, OpSystemCall = 2, OpTrap = 3, OpClone = 4, OpSetFs = 5, OpExit = 6, OpResult = 7;
 
     // Offsets in the host's struct ucontext and siginfo_t.
     public const int ContextRegisters = 40, ContextRax = ContextRegisters + 13 * 8, ContextFpuPointer = 224, ContextEnd = 304;

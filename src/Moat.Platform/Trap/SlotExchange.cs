@@ -26,8 +26,8 @@ internal static unsafe class SlotExchange
         var c = new Assembler(64);
         Label spin = c.CreateLabel(), done = c.CreateLabel();
         c.mov(eax, esi);
-        c.mov(__dword_ptr[rdi + Slot.Operation], ecx);
-        c.mov(__qword_ptr[rdi + Slot.ReturnOrNumber], r8);
+        c.mov(__word_ptr[rdi + Slot.Operation], cx);
+        c.mov(__qword_ptr[rdi + Slot.Result], r8);
         c.xchg(__dword_ptr[rdi + Slot.Command], eax);
         c.cmp(__dword_ptr[rdi + Slot.StubSleeps], 0);
         c.je(spin);

@@ -60,9 +60,10 @@ internal sealed class StubGuestCode
         AssemblerRegister64[] copies = [rax, rcx, rsi, rdi, r8, r9, r10];
         for (var i = 0; i < call.Length; i++)
             c.mov(copies[i], __qword_ptr[rdx + Slot.ContextRegisters + 8 * call[i]]);
-        for (var i = 0; i < call.Length; i++)
-            c.mov(__qword_ptr[rbx + Slot.Number + 8 * i], copies[i]);
-        c.mov(__dword_ptr[rbx + Slot.Kind], (int)Slot.KindCall);
+        c.mov(__dword_ptr[rbx + Slot.Number], eax);
+        c.mov(__word_ptr[rbx + Slot.Kind], Slot.KindCall);
+        for (var i = 1; i < call.Length; i++)
+            c.mov(__qword_ptr[rbx + Slot.Arguments + 8 * (i - 1)], copies[i]);
         c.jmp(publish);
 
         c.Label(ref signal);
@@ -70,7 +71,7 @@ internal sealed class StubGuestCode
         c.mov(__dword_ptr[rbx + Slot.SignalCode], eax);
         c.mov(__qword_ptr[rbx + Slot.SignalInfo], rsi);
         c.mov(__dword_ptr[rbx + Slot.SignalArch], ecx);
-        c.mov(__dword_ptr[rbx + Slot.Kind], (int)Slot.KindSignal);
+        c.mov(__word_ptr[rbx + Slot.Kind], Slot.KindSignal);
 
         c.Label(ref publish);
         c.mov(r12d, __dword_ptr[rbx + Slot.Event]);
@@ -110,14 +111,14 @@ internal sealed class StubGuestCode
 
         c.Label(ref reply);
         c.mov(rsp, __qword_ptr[rbx + Slot.Context]);
-        c.mov(eax, __dword_ptr[rbx + Slot.Operation]);
-        c.cmp(eax, (int)Slot.OpResult);
+        c.movzx(eax, __word_ptr[rbx + Slot.Operation]);
+        c.cmp(eax, Slot.OpResult);
         c.jne(result);
-        c.mov(rcx, __qword_ptr[rbx + Slot.ReturnOrNumber]);
+        c.mov(rcx, __qword_ptr[rbx + Slot.Result]);
         c.mov(__qword_ptr[rsp + Slot.ContextRax], rcx);
-        c.mov(eax, (int)Slot.OpResume);
+        c.mov(eax, Slot.OpResume);
         c.Label(ref result);
-        c.cmp(eax, (int)Slot.OpResume);
+        c.cmp(eax, Slot.OpResume);
         c.jne(other);
         c.mov(r13d, __dword_ptr[rbx + Slot.CommandArguments]);
         c.test(r13d, r13d);
@@ -131,15 +132,15 @@ internal sealed class StubGuestCode
         SetBases(resume);
 
         c.Label(ref other);
-        c.cmp(eax, (int)Slot.OpSystemCall);
+        c.cmp(eax, Slot.OpSystemCall);
         c.jne(exit);
-        c.mov(eax, __dword_ptr[rbx + Slot.ReturnOrNumber]);
+        c.mov(eax, __dword_ptr[rbx + Slot.Result]);
         AssemblerRegister64[] arguments = [rdi, rsi, rdx, r10, r8, r9];
         for (var i = 0; i < arguments.Length; i++)
             c.mov(arguments[i], __qword_ptr[rbx + Slot.CommandArguments + 8 * i]);
         c.syscall();
         c.mov(__qword_ptr[rbx + Slot.HostResult], rax);
-        c.mov(__dword_ptr[rbx + Slot.Kind], (int)Slot.KindDone);
+        c.mov(__word_ptr[rbx + Slot.Kind], Slot.KindDone);
         c.jmp(publish);
 
         c.Label(ref exit);

@@ -116,8 +116,8 @@ public sealed unsafe partial class TrapAddressSpace : AddressSpace
         }
     }
 
-    /// <summary>Ends the stub at once: the guest broke the protocol.</summary>
-    internal void Kill()
+    /// <inheritdoc/>
+    public override void Kill()
     {
         Interlocked.Increment(ref _senders);
         if (Volatile.Read(ref _closing) == 0)

@@ -22,16 +22,16 @@ public sealed unsafe partial class TrapThread
         get
         {
             // What the guest writes there meanwhile is an argument like another.
-            ulong* words = (ulong*)(_slot + Slot.Number);
+            ulong* words = (ulong*)(_slot + Slot.Arguments);
             return new GuestCall
             {
-                Number = words[0],
-                A0 = words[1],
-                A1 = words[2],
-                A2 = words[3],
-                A3 = words[4],
-                A4 = words[5],
-                A5 = words[6],
+                Number = *(uint*)(_slot + Slot.Number),
+                A0 = words[0],
+                A1 = words[1],
+                A2 = words[2],
+                A3 = words[3],
+                A4 = words[4],
+                A5 = words[5],
             };
         }
     }

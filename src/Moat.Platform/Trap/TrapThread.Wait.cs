@@ -22,6 +22,12 @@ public sealed unsafe partial class TrapThread
 
     internal static int SpinChunks => SpinNanoseconds / ChunkNanoseconds;
 
+    /// <summary>The sentry thread sleeps until the next event.</summary>
+    internal bool SentrySleeps => Volatile.Read(ref *(uint*)(_slot + Slot.SentrySleeps)) != 0;
+
+    /// <summary>The stub thread sleeps until the next reply.</summary>
+    internal bool StubSleeps => Volatile.Read(ref *(uint*)(_slot + Slot.StubSleeps)) != 0;
+
     /// <inheritdoc/>
     public override void BeginBlock() => Deactivate();
 

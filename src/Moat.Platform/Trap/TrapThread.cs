@@ -93,7 +93,7 @@ public sealed unsafe partial class TrapThread : GuestThread
             int state = Interlocked.Exchange(ref _state, 0);
             if (!alive)
                 return Die();
-            if (*(uint*)(_slot + Slot.Kind) == Slot.KindCall)
+            if (*(ushort*)(_slot + Slot.Kind) == Slot.KindCall)
                 return StopReason.Syscall;
             if (ClassifySignal() is { } reason)
                 return reason;

@@ -98,6 +98,9 @@ internal sealed unsafe class RingHarness : IDisposable
 
     public long Wait(uint count, Task? task = null) => Ring.Enter(task ?? Task, 0, count, IoUringEnter.GETEVENTS, 0, 8).Value;
 
+    public long Register(IoUringRegisterOp op, ulong argument, uint count)
+        => Ring.Register(Task, op, new UserPtr(argument), count).Value;
+
     public bool TryTake(out IoUringCqe cqe)
     {
         cqe = default;
@@ -153,10 +156,10 @@ internal sealed unsafe class RingHarness : IDisposable
     public void Dispose()
     {
         long before = Ring.LiveRequests;
+        Task.Files.DropUser();
         Ring.DropReference();
         Assert.True(SpinWait.SpinUntil(() => !Sentry.GetRings().Contains(Ring), TimeSpan.FromSeconds(10)), "the ring does not end");
         Assert.True(Ring.LiveRequests <= before);
-        Task.Files.DropUser();
         Task.Mm.DropUser();
     }
 

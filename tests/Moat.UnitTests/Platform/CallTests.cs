@@ -28,7 +28,7 @@ public class CallTests
         Assert.Equal(StopReason.Syscall, thread.Switch());
         GuestCall call = thread.Call;
         Assert.Equal(
-            new GuestCall { Number = 0x1_0000_0001, A0 = 2, A1 = 3, A2 = 4, A3 = 5, A4 = 6, A5 = 7 }, call);
+            new GuestCall { Number = 1, A0 = 2, A1 = 3, A2 = 4, A3 = 5, A4 = 6, A5 = 7 }, call);
         Assert.Equal(call.A3, thread.Registers.R10);
     }
 

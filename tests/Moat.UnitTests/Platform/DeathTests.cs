@@ -8,7 +8,7 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Moat.UnitTests.Platform;
 
 [Collection(PlatformCollection.Name)]
-public class DeathTests
+public unsafe class DeathTests
 {
     private const ulong GuestCode = 0x7000_0000_1000, ServiceCode = 0x7000_0000_2000, Slots = 0x7001_0000_0000;
 
@@ -204,6 +204,43 @@ public class DeathTests
         }
 
         runner.Join();
+    }
+
+    // A guest that returns from a signal of its own making can block the interrupt, and its thread's only.
+    [Fact]
+    public void KillCannotBeEvaded()
+    {
+        ulong systemCall = FindSystemCall(GuestCode);
+        using var program = new GuestProgram(c =>
+        {
+            Label loop = c.CreateLabel();
+            c.mov(rsp, (long)GuestProgram.DataAddress);
+            c.mov(eax, 15); // rt_sigreturn
+            c.mov(rcx, (long)systemCall);
+            c.jmp(rcx);
+            c.nop();
+            c.Label(ref loop);
+            c.@lock.inc(__qword_ptr[(long)GuestProgram.DataAddress + 0x1000]);
+            c.jmp(loop);
+        });
+        const int rip = 5 + 16, segments = 5 + 18, mask = 37;
+        byte[] code = new Span<byte>(program.Code, 64).ToArray();
+        program.Data(rip) = GuestProgram.CodeAddress + (ulong)code.AsSpan().IndexOf((byte)0x90) + 1;
+        program.Data(segments) = 0x33 | (0x2bUL << 48);
+        program.Data(mask) = ulong.MaxValue;
+        using GuestThread thread = program.Thread();
+        StopReason reason = default;
+        var runner = new Thread(() => reason = thread.Switch());
+        runner.Start();
+        while (Volatile.Read(ref program.Data(0x200)) == 0)
+            Thread.Yield();
+        thread.Interrupt();
+        for (ulong seen = program.Data(0x200); Volatile.Read(ref program.Data(0x200)) < seen + 100_000;)
+            Thread.Yield();
+        Assert.True(runner.IsAlive);
+        program.Space.Kill();
+        runner.Join();
+        Assert.Equal(StopReason.Died, reason);
     }
 
     [Fact]

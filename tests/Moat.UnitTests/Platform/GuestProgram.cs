@@ -49,6 +49,9 @@ internal sealed unsafe class GuestProgram : IDisposable
             return s_platform ??= new TrapPlatform(MemoryFile.Create());
     }
 
+    /// <summary>The page of code, as the sentry sees it.</summary>
+    public byte* Code => Platform.Memory.Base + _offset + CodeOffset;
+
     public GuestThread Thread(ulong rip = CodeAddress)
     {
         GuestThread thread = Space.CreateThread();

@@ -23,7 +23,7 @@ public sealed class ArgumentTextTests
     [Theory]
     [InlineData(0, "O_RDONLY")]
     [InlineData(0x80000, "O_RDONLY|O_CLOEXEC")]
-    [InlineData(0x241, "O_WRONLY|O_TRUNC|O_CREAT")]
+    [InlineData(0x241, "O_WRONLY|O_CREAT|O_TRUNC")]
     [InlineData(0x101002, "O_RDWR|O_SYNC")]
     [InlineData(0x40000000, "O_RDONLY|0x40000000")]
     public void OpenFlagsAreNamed(ulong flags, string expected) => Assert.Equal(expected, OfEnum(typeof(OpenFlags), flags));
@@ -31,7 +31,7 @@ public sealed class ArgumentTextTests
     [Theory]
     [InlineData(0, "None")]
     [InlineData(8, "RWF_NOWAIT")]
-    [InlineData(0x12, "RWF_APPEND|RWF_DSYNC")]
+    [InlineData(0x12, "RWF_DSYNC|RWF_APPEND")]
     [InlineData(0x10000, "0x10000")]
     public void FlagsAreNamed(ulong flags, string expected) => Assert.Equal(expected, OfEnum(typeof(RwFlags), flags));
 

@@ -115,7 +115,6 @@ internal sealed class LinkTimeout : TimeoutOperation
         if (request.Partner is { } head)
         {
             head.Partner = null;
-            head.Flags &= ~RequestFlags.LinkTimeoutArmed;
             request.Partner = null;
             cancelled = ring.CancelRequest(head);
         }

@@ -1,0 +1,288 @@
+using System.Runtime.InteropServices;
+using Moat.Kernel.Memory;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Vfs;
+using Moat.Platform;
+
+namespace Moat.Kernel.IoUring.Operations;
+
+/// <summary>
+/// Reading and writing: what all of READ, WRITE, READV, WRITEV, READ_FIXED, WRITE_FIXED do. An attempt in place never waits (host files
+/// are asked with RWF_NOWAIT); what regular files answer in part is continued until it is whole, as Linux does.
+/// </summary>
+internal abstract class RwOperation(bool isWrite) : Operation
+{
+    [ThreadStatic]
+    private static WorkerScratch? s_scratch;
+
+    /// <summary>A worker's room for one transfer.</summary>
+    private sealed class WorkerScratch
+    {
+        public readonly IoVector Vector = new();
+        public readonly PinnedRange Pin = new();
+    }
+
+    /// <summary>True when data goes to the file.</summary>
+    protected bool IsWrite { get; } = isWrite;
+
+    /// <inheritdoc/>
+    public sealed override Errno Prepare(Request request)
+    {
+        request.Moved = 0;
+        ref IoUringSqe sqe = ref request.Sqe;
+        if (sqe.ioprio != 0)
+        {
+            Errno e = CheckPriority(sqe.ioprio, request);
+            if (e != Errno.OK)
+                return e;
+        }
+        return sqe.attr_type_mask != 0 ? PrepareAttributes(request) : PrepareBuffer(request);
+    }
+
+    /// <summary>Checks the buffer; sets Request.Length.</summary>
+    protected abstract Errno PrepareBuffer(Request request);
+
+    /// <summary>Appends the host spans of what is still to be moved. EFAULT, ENOBUFS.</summary>
+    protected abstract Errno Import(Request request, IoVector into, IssueFlags flags, PinnedRange? pin);
+
+    /// <summary>True when the buffer is reached without the memory manager.</summary>
+    protected virtual bool IsPinned => false;
+
+    /// <inheritdoc/>
+    public sealed override IssueStatus Issue(Request request, IssueFlags flags)
+    {
+        if ((request.Flags & RequestFlags.BufferSelect) != 0)
+            return request.Done(Errno.ENOBUFS);
+        bool onWorker = (flags & IssueFlags.Unlocked) != 0;
+        WorkerScratch? worker = onWorker ? s_scratch ??= new WorkerScratch() : null;
+        IoVector vector = worker?.Vector ?? request.Ring.Scratch;
+        vector.Clear();
+        if (!IsPinned && !onWorker)
+        {
+            MemoryManager mm = request.Origin.Mm;
+            mm.BeginAccess();
+            Errno error = Import(request, vector, flags, null);
+            IssueStatus status = error == Errno.OK ? Transfer(request, vector, flags) : request.Done(error);
+            mm.EndAccess();
+            return status;
+        }
+        Errno e = Import(request, vector, flags, worker?.Pin);
+        IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : request.Done(e);
+        worker?.Pin.Unpin();
+        return result;
+    }
+
+    private IssueStatus Transfer(Request request, IoVector vector, IssueFlags flags)
+    {
+        FileDescription file = request.File!;
+        if (IsWrite ? !file.CanWrite : !file.CanRead)
+            return request.Done(Errno.EBADF);
+        RwFlags rw = (RwFlags)request.Sqe.rw_flags;
+        if (rw != RwFlags.None)
+        {
+            Errno e = FileOperations.CheckFlags(file, rw, IsWrite);
+            if (e != Errno.OK)
+                return request.Done(e);
+            if ((rw & RwFlags.RWF_NOWAIT) != 0)
+                request.Flags |= RequestFlags.NoWait;
+        }
+        bool whole = file.IsRegular;
+        if ((flags & IssueFlags.NonBlock) != 0 && whole && file.HostDescriptor >= 0)
+        {
+            // Direct I/O waits for the disk even when it is told not to.
+            if ((file.Flags & OpenFlags.O_DIRECT) != 0 && (request.Flags & RequestFlags.NoWait) == 0)
+                return IssueStatus.WouldBlock;
+            rw |= RwFlags.RWF_NOWAIT;
+        }
+        while (true)
+        {
+            SysResult moved = Move(request, file, vector, rw);
+            if (moved.Error == Errno.EAGAIN && (request.Flags & RequestFlags.NoWait) == 0)
+                return IssueStatus.WouldBlock;
+            if (moved.IsError)
+                return Finish(request, moved);
+            request.Moved += (ulong)moved.Value;
+            if (moved.Value == 0 || request.Moved >= request.Length || !whole || (request.Flags & RequestFlags.NoWait) != 0
+                || (IsWrite && (flags & IssueFlags.Unlocked) != 0))
+            {
+                return Finish(request, 0);
+            }
+        }
+    }
+
+    private SysResult Move(Request request, FileDescription file, IoVector vector, RwFlags rw)
+    {
+        // The rest of the range cannot be accessed.
+        if (vector.Remaining == 0 && request.Moved < request.Length)
+            return Errno.EFAULT;
+        long offset = (long)request.Sqe.off;
+        if (offset == -1)
+            return IsWrite ? file.WriteNext(vector, rw) : file.ReadNext(vector, rw);
+        if (file.IsSeekable)
+        {
+            offset += (long)request.Moved;
+            if (offset < 0 || offset > long.MaxValue - (long)vector.Remaining)
+                return Errno.EINVAL;
+        }
+        return IsWrite ? file.Write(vector, ref offset, rw) : file.Read(vector, ref offset, rw);
+    }
+
+    /// <summary>What was moved counts even when an error came after it; a short transfer breaks the chain.</summary>
+    private IssueStatus Finish(Request request, SysResult end)
+    {
+        if (request.Moved == 0 && end.IsError)
+        {
+            if (end.Error == Errno.EPIPE && IsWrite && request.File!.RaisesSigpipe && (request.Flags & RequestFlags.Worked) == 0
+                && ((RwFlags)request.Sqe.rw_flags & RwFlags.RWF_NOSIGNAL) == 0)
+            {
+                request.Task.SendSigpipe();
+            }
+            return request.Done(end);
+        }
+        request.Result = (int)request.Moved;
+        if (request.Moved != request.Length)
+            request.SetFail();
+        return IssueStatus.Done;
+    }
+
+    private static Errno CheckPriority(ushort priority, Request request)
+    {
+        const int ClassShift = 13, LevelMask = 7;
+        return (priority >> ClassShift) switch
+        {
+            0 => (priority & LevelMask) != 0 ? Errno.EINVAL : Errno.OK,
+            1 => request.Origin.Credentials.IsRoot ? Errno.OK : Errno.EPERM,
+            2 or 3 => Errno.OK,
+            _ => Errno.EINVAL,
+        };
+    }
+
+    /// <summary>Integrity data (IORING_RW_ATTR_FLAG_PI) needs a block device that keeps it; there is none.</summary>
+    private static Errno PrepareAttributes(Request request)
+    {
+        const ulong IORING_RW_ATTR_FLAG_PI = 1;
+        if (request.Sqe.attr_type_mask != IORING_RW_ATTR_FLAG_PI)
+            return Errno.EINVAL;
+        Span<byte> attribute = stackalloc byte[32];
+        Errno e = request.Origin.Mm.CopyIn(new UserPtr(request.Sqe.attr_ptr), attribute);
+        return e != Errno.OK ? e : Errno.EINVAL;
+    }
+
+    /// <summary>True for a range that user space can have at all (access_ok).</summary>
+    protected static bool IsUserRange(ulong address, ulong length)
+    {
+        const ulong TaskSize = 0x7ffffffff000;
+        return address <= TaskSize && length <= TaskSize - address;
+    }
+}
+
+/// <summary>IORING_OP_READ, IORING_OP_WRITE: one buffer.</summary>
+internal sealed class ReadWrite(bool isWrite) : RwOperation(isWrite)
+{
+    /// <inheritdoc/>
+    protected override Errno PrepareBuffer(Request request)
+    {
+        request.Length = Math.Min(request.Sqe.len, MemoryManager.MAX_RW_COUNT);
+        return (request.Flags & RequestFlags.BufferSelect) != 0 || IsUserRange(request.Sqe.addr, request.Length) ? Errno.OK : Errno.EFAULT;
+    }
+
+    /// <inheritdoc/>
+    protected override Errno Import(Request request, IoVector into, IssueFlags flags, PinnedRange? pin)
+    {
+        MapAccess access = IsWrite ? MapAccess.Read : MapAccess.Write;
+        UserPtr at = new(request.Sqe.addr + request.Moved);
+        ulong length = request.Length - request.Moved;
+        ulong there;
+        if (pin is null)
+        {
+            there = request.Origin.Mm.Translate(at, length, access, into);
+        }
+        else
+        {
+            there = request.Origin.Mm.PinPartly(at, length, access, pin);
+            pin.AddTo(into, 0, there);
+        }
+        return there == 0 && length != 0 && request.Moved == 0 ? Errno.EFAULT : Errno.OK;
+    }
+}
+
+/// <summary>IORING_OP_READV, IORING_OP_WRITEV: an array of struct iovec, copied when the request is prepared.</summary>
+internal sealed class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
+{
+    private const uint UIO_MAXIOV = 1024;
+
+    /// <inheritdoc/>
+    protected override Errno PrepareBuffer(Request request)
+    {
+        uint count = request.Sqe.len;
+        if ((request.Flags & RequestFlags.BufferSelect) != 0 && count != 1)
+            return Errno.EINVAL;
+        if (count > UIO_MAXIOV)
+            return Errno.EINVAL;
+        if (request.Vectors.Length < count)
+            request.Vectors = new IoVec[Math.Max(8, (int)count)];
+        Span<IoVec> vectors = request.Vectors.AsSpan(0, (int)count);
+        Errno e = request.Origin.Mm.CopyIn(new UserPtr(request.Sqe.addr), MemoryMarshal.AsBytes(vectors));
+        if (e != Errno.OK)
+            return e;
+        ulong total = 0;
+        foreach (ref IoVec vector in vectors)
+        {
+            if ((long)vector.Length < 0)
+                return Errno.EINVAL;
+            vector.Length = Math.Min(vector.Length, MemoryManager.MAX_RW_COUNT - total);
+            if (!IsUserRange(vector.Base, vector.Length))
+                return Errno.EFAULT;
+            total += vector.Length;
+        }
+        request.Length = total;
+        return Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    protected override Errno Import(Request request, IoVector into, IssueFlags flags, PinnedRange? pin)
+    {
+        MapAccess access = IsWrite ? MapAccess.Read : MapAccess.Write;
+        ulong skip = request.Moved, there = 0;
+        pin?.Unpin();
+        foreach (IoVec vector in request.Vectors.AsSpan(0, (int)request.Sqe.len))
+        {
+            if (skip >= vector.Length)
+            {
+                skip -= vector.Length;
+                continue;
+            }
+            UserPtr at = new(vector.Base + skip);
+            ulong length = vector.Length - skip;
+            ulong got = pin is null ? request.Origin.Mm.Translate(at, length, access, into) : request.Origin.Mm.PinMore(at, length, access, pin);
+            there += got;
+            if (got != length)
+                break;
+            skip = 0;
+        }
+        pin?.AddTo(into, 0, there);
+        return there == 0 && request.Length != 0 && request.Moved == 0 ? Errno.EFAULT : Errno.OK;
+    }
+}
+
+/// <summary>IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED: a part of a registered buffer, which needs no translation.</summary>
+internal sealed class ReadWriteFixed(bool isWrite) : RwOperation(isWrite)
+{
+    /// <inheritdoc/>
+    protected override bool IsPinned => true;
+
+    /// <inheritdoc/>
+    protected override Errno PrepareBuffer(Request request)
+    {
+        request.Length = request.Sqe.len;
+        return Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    protected override Errno Import(Request request, IoVector into, IssueFlags flags, PinnedRange? pin)
+    {
+        if (request.Length > MemoryManager.MAX_RW_COUNT || !request.Ring.TryAssignBuffer(request, flags))
+            return Errno.EFAULT;
+        return request.BufferNode!.Buffer!.AddTo(into, request.Sqe.addr + request.Moved, request.Length - request.Moved);
+    }
+}

@@ -1,0 +1,228 @@
+using Moat.Kernel.Memory;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>Registering files and buffers.</summary>
+internal sealed partial class Ring
+{
+    private const uint MaxFixedFiles = 1 << 20, MaxBuffers = 1 << 14, IoVecSize = 16;
+    private const int Sparse = -1;
+
+    /// <summary>The part of the file table that IORING_FILE_INDEX_ALLOC takes from, [start, end).</summary>
+    private uint _allocStart, _allocEnd, _allocHint;
+
+    private SysResult Unregister(ref ResourceNode?[]? table)
+    {
+        if (table is null)
+            return Errno.ENXIO;
+        DropTable(ref table);
+        return 0;
+    }
+
+    private SysResult RegisterFiles(Task task, UserPtr fds, uint count)
+    {
+        if (_files is not null)
+            return Errno.EBUSY;
+        if (count == 0)
+            return Errno.EINVAL;
+        if (count > MaxFixedFiles || count > (uint)task.Files.Limit)
+            return Errno.EMFILE;
+        ResourceNode?[]? table = new ResourceNode?[count];
+        for (uint i = 0; i < count; i++)
+        {
+            Errno e = task.Mm.Read(new UserPtr<int>(fds.Address + (i * sizeof(int))), out int fd);
+            if (e == Errno.OK && fd != Sparse)
+                e = MakeFileNode(task.Files, fd, out table[i]);
+            if (e == Errno.OK)
+                continue;
+            DropTable(ref table);
+            return e;
+        }
+        _files = table;
+        _allocStart = 0;
+        _allocEnd = count;
+        return 0;
+    }
+
+    /// <summary>A node for an open descriptor. EBADF, also for rings, which would keep each other alive.</summary>
+    private static Errno MakeFileNode(FdTable files, int fd, out ResourceNode? node)
+    {
+        node = null;
+        FileDescription? file = GetFile(files, fd);
+        if (file is null)
+            return Errno.EBADF;
+        if (file is Ring)
+        {
+            file.DropReference();
+            return Errno.EBADF;
+        }
+        node = new ResourceNode { File = file };
+        return Errno.OK;
+    }
+
+    private SysResult RegisterFilesUpdate(Task task, UserPtr argument, uint count)
+    {
+        if (count == 0)
+            return Errno.EINVAL;
+        Errno e = task.Mm.Read(new UserPtr<IoUringRsrcUpdate>(argument.Address), out IoUringRsrcUpdate update);
+        if (e != Errno.OK)
+            return e;
+        return update.resv != 0 ? Errno.EINVAL : UpdateFiles(task.Mm, task.Files, update.offset, update.data, count);
+    }
+
+    /// <summary>
+    /// Replaces registered files by the descriptors of a guest array: -1 empties a place, IORING_REGISTER_FILES_SKIP keeps it.
+    /// Returns how many places were done before an error, or the error of the first. ENXIO, EOVERFLOW, EINVAL, EFAULT, EBADF. Under the lock.
+    /// </summary>
+    public SysResult UpdateFiles(MemoryManager mm, FdTable files, uint offset, ulong fds, uint count)
+    {
+        if (_files is null)
+            return Errno.ENXIO;
+        if (offset + (ulong)count > uint.MaxValue)
+            return Errno.EOVERFLOW;
+        if (offset + count > (uint)_files.Length)
+            return Errno.EINVAL;
+        for (uint i = 0; i < count; i++)
+        {
+            Errno e = mm.Read(new UserPtr<int>(fds + (i * sizeof(int))), out int fd);
+            if (e == Errno.OK && fd != IoUringConst.IORING_REGISTER_FILES_SKIP)
+            {
+                RemoveFile(offset + i);
+                if (fd != Sparse)
+                    e = MakeFileNode(files, fd, out _files[offset + i]);
+            }
+            if (e != Errno.OK)
+                return i != 0 ? (int)i : e;
+        }
+        return (int)count;
+    }
+
+    /// <summary>
+    /// Puts the descriptors of a guest array where the table has room, and writes each place back. Returns how many before an
+    /// error, or the error of the first. Under the lock.
+    /// </summary>
+    public SysResult InstallFiles(MemoryManager mm, FdTable files, ulong fds, uint count)
+    {
+        if (_files is null)
+            return Errno.ENXIO;
+        for (uint i = 0; i < count; i++)
+        {
+            UserPtr<int> place = new(fds + (i * sizeof(int)));
+            SysResult result = mm.Read(place, out int fd);
+            FileDescription? file = result.IsError ? null : GetFile(files, fd);
+            if (!result.IsError)
+                result = file is null ? Errno.EBADF : InstallFile(file, IoUringConst.IORING_FILE_INDEX_ALLOC);
+            if (result.IsError)
+                file?.DropReference();
+            else if (mm.Write(place, (int)result.Value) is var e and not Errno.OK)
+            {
+                RemoveFile((uint)result.Value);
+                result = e;
+            }
+            if (result.IsError)
+                return i != 0 ? (int)i : result;
+        }
+        return (int)count;
+    }
+
+    /// <summary>
+    /// Puts a file into the table, taking over the caller's reference on success. <paramref name="slot"/> is sqe.file_index: the place plus
+    /// one (returns 0), or IORING_FILE_INDEX_ALLOC (returns the place). ENXIO without a table, EINVAL beyond it, ENFILE, EBADF for a
+    /// ring. Under the lock.
+    /// </summary>
+    public SysResult InstallFile(FileDescription file, uint slot)
+    {
+        if (file is Ring)
+            return Errno.EBADF;
+        if (_files is null)
+            return Errno.ENXIO;
+        bool allocate = slot == IoUringConst.IORING_FILE_INDEX_ALLOC;
+        uint index = allocate ? FindFreeFile() : slot - 1;
+        if (allocate && index == uint.MaxValue)
+            return Errno.ENFILE;
+        if (index >= (uint)_files.Length)
+            return Errno.EINVAL;
+        RemoveFile(index);
+        _files[index] = new ResourceNode { File = file };
+        return allocate ? (int)index : 0;
+    }
+
+    /// <summary>As <see cref="InstallFile(FileDescription, uint)"/>, for an operation, which may run on a worker.</summary>
+    public SysResult InstallFile(FileDescription file, uint slot, IssueFlags flags)
+    {
+        if ((flags & IssueFlags.Unlocked) == 0)
+            return InstallFile(file, slot);
+        _lock.Enter();
+        SysResult result = InstallFile(file, slot);
+        Unlock();
+        return result;
+    }
+
+    /// <summary>Closes a direct descriptor. ENXIO without a table, EINVAL beyond it, EBADF when empty. Under the lock.</summary>
+    public SysResult CloseFixed(uint index)
+    {
+        if (_files is null)
+            return Errno.ENXIO;
+        if (index >= (uint)_files.Length)
+            return Errno.EINVAL;
+        return RemoveFile(index) ? 0 : Errno.EBADF;
+    }
+
+    private uint FindFreeFile()
+    {
+        uint end = Math.Min(_allocEnd, (uint)_files!.Length);
+        if (_allocHint < _allocStart || _allocHint >= end)
+            _allocHint = _allocStart;
+        for (uint n = end - Math.Min(_allocStart, end), i = _allocHint; n > 0; n--)
+        {
+            if (_files[i] is null)
+            {
+                _allocHint = i + 1;
+                return i;
+            }
+            if (++i == end)
+                i = _allocStart;
+        }
+        return uint.MaxValue;
+    }
+
+    private bool RemoveFile(uint index)
+    {
+        ResourceNode? node = _files![index];
+        if (node is null)
+            return false;
+        _files[index] = null;
+        // Linux looks from the lowest place that came free lately.
+        if (index >= _allocStart && index < _allocHint)
+            _allocHint = index;
+        DropNode(node);
+        return true;
+    }
+
+    private SysResult RegisterBuffers(Task task, UserPtr iovecs, uint count)
+    {
+        if (_buffers is not null)
+            return Errno.EBUSY;
+        if (count is 0 or > MaxBuffers)
+            return Errno.EINVAL;
+        ResourceNode?[]? table = new ResourceNode?[count];
+        for (uint i = 0; i < count; i++)
+        {
+            RegisteredBuffer? buffer = null;
+            Errno e = task.Mm.Read(new UserPtr<IoVec>(iovecs.Address + (i * IoVecSize)), out IoVec range);
+            if (e == Errno.OK)
+                e = RegisteredBuffer.Create(task.Mm, range, out buffer);
+            if (buffer is not null)
+                table[i] = new ResourceNode { Buffer = buffer };
+            if (e == Errno.OK)
+                continue;
+            DropTable(ref table);
+            return e;
+        }
+        _buffers = table;
+        return 0;
+    }
+}

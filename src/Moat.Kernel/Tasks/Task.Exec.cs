@@ -1,0 +1,85 @@
+using Moat.Kernel.Memory;
+using Moat.Kernel.Signals;
+using Moat.Kernel.Vfs;
+using Moat.Platform;
+
+namespace Moat.Kernel.Tasks;
+
+internal sealed partial class Task
+{
+    /// <summary>
+    /// Replaces the process by a loaded program (execve(2)): all other threads end, this one becomes the leader. The image is used
+    /// up. EAGAIN: the process is ending or another thread does the same.
+    /// </summary>
+    public SysResult Exec(ProgramImage image)
+    {
+        if (!Group.BeginExec(this))
+        {
+            image.Discard();
+            return Errno.EAGAIN;
+        }
+        while (Group.ThreadCount > 1)
+        {
+            if (BlockKillable() == WaitOutcome.Interrupted)
+            {
+                image.Discard();
+                return Errno.EAGAIN;
+            }
+        }
+        EndIoUring(exec: true);
+        LeaveMemory();
+        BecomeLeader();
+        GuestThread oldThread = Thread;
+        MemoryManager oldMemory = Mm;
+        Thread = image.Thread;
+        Mm = image.Memory;
+        oldThread.Dispose();
+        oldMemory.DropUser();
+        Group.SetExecutable(image.Program.Executable);
+        StopSharingFiles();
+        Files.CloseOnExec();
+        SetName(image.Name);
+        RobustList = ClearChildTid = 0;
+        AlternateStack = new SignalStack { Flags = SignalStack.SS_DISABLE };
+        FaultTrap = FaultError = FaultAddress = 0;
+        KeepCapabilities = false;
+        Credentials c = Credentials;
+        if (c.SavedUid != c.EffectiveUid || c.SavedGid != c.EffectiveGid)
+            Credentials = c with { SavedUid = c.EffectiveUid, SavedGid = c.EffectiveGid };
+        lock (Group.SignalLock)
+            Group.Actions = Group.Actions.CopyForExec();
+        Group.Dumpable = 1;
+        image.SetRegisters();
+        Group.EndExec();
+        return RegistersAreSet;
+    }
+
+    /// <summary>Makes the image the program of a task that has not run yet.</summary>
+    internal void SetImage(ProgramImage image)
+    {
+        Thread = image.Thread;
+        Group.SetExecutable(image.Program.Executable);
+        SetName(image.Name);
+        image.SetRegisters();
+    }
+
+    private void BecomeLeader()
+    {
+        if (IsLeader)
+            return;
+        int old = Tid;
+        Tid = Group.Id;
+        Group.SetLeader(this);
+        Sentry.Tasks.Add(this);
+        Sentry.Tasks.Free(old);
+    }
+
+    private void StopSharingFiles()
+    {
+        if (!Files.IsShared)
+            return;
+        FdTable old = Files;
+        Files = old.Copy();
+        old.DropUser();
+    }
+}

@@ -1,0 +1,51 @@
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Time;
+
+namespace Moat.Kernel.Tasks;
+
+internal sealed partial class Task
+{
+    private SleepRestart? _sleepRestart;
+
+    /// <summary>
+    /// Sleeps until a time on a clock. Interrupted, an absolute sleep is ERESTARTNOHAND; a relative one writes what is left
+    /// and goes on through restart_syscall(2) when no handler runs.
+    /// </summary>
+    public SysResult Sleep(long time, int clock, UserPtr<Timespec> remaining, bool isAbsolute = false)
+    {
+        WaitOutcome outcome;
+        do
+        {
+            outcome = BlockUntil(time, clock);
+        }
+        while (outcome == WaitOutcome.Woken);
+        if (outcome == WaitOutcome.TimedOut)
+            return 0;
+        if (isAbsolute)
+            return Errno.ERESTARTNOHAND;
+        long left = HostClock.Add(time, -HostClock.Get(clock));
+        if (left <= 0)
+            return 0;
+        if (!remaining.IsNull && Mm.Write(remaining, HostClock.ToTimespec(left)) != Errno.OK)
+            return Errno.EFAULT;
+        _sleepRestart ??= new SleepRestart();
+        _sleepRestart.Set(time, clock, remaining);
+        return RestartWith(_sleepRestart);
+    }
+
+    private sealed class SleepRestart : RestartBlock
+    {
+        private long _time;
+        private int _clock;
+        private UserPtr<Timespec> _remaining;
+
+        public void Set(long time, int clock, UserPtr<Timespec> remaining)
+        {
+            _time = time;
+            _clock = clock;
+            _remaining = remaining;
+        }
+
+        public override SysResult Restart(Task task) => task.Sleep(_time, _clock, _remaining);
+    }
+}

@@ -1,0 +1,31 @@
+using Moat.Host;
+using Moat.Kernel.Time;
+
+namespace Moat.Kernel.Tasks;
+
+internal sealed partial class Task
+{
+    // The sentry thread that runs this task, and what it had used when it began.
+    private int _hostThreadId;
+    private long _hostTimeAtStart;
+
+    /// <summary>Processor time of the guest's code and of the sentry's work for it, nanoseconds.</summary>
+    public (long User, long System) GetTimes()
+    {
+        int host = Volatile.Read(ref _hostThreadId);
+        return host == 0 ? default : (Thread.GetCpuTime(), Math.Max(0, HostTime.GetOfThread(host) - _hostTimeAtStart));
+    }
+
+    private void BeginTimes()
+    {
+        int host = HostSystem.GetThreadId();
+        _hostTimeAtStart = HostClock.Get(HostClock.CLOCK_THREAD_CPUTIME_ID);
+        Volatile.Write(ref _hostThreadId, host);
+    }
+
+    private void EndTimes()
+    {
+        Group.AddEndedTimes(GetTimes());
+        Volatile.Write(ref _hostThreadId, 0);
+    }
+}

@@ -1,0 +1,619 @@
+// Requests, rings and memory that mean no good. What counts: no hang, no crash, results that are errnos or counts, and
+// rings made afterwards that work.
+#include "uring.h"
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#define PAGE 4096ul
+#define GUARD (5ul << 30) // more than any 32-bit length reaches
+#define SCRATCH (64 * 1024ul)
+
+static uint64_t seed;
+
+static uint32_t pick(uint32_t n) { return (uint32_t)(mt_random(&seed) >> 33) % n; }
+
+// 64 KiB that requests may do anything to, with nothing mapped for gigabytes on both sides.
+static char *scratch, *reserve;
+
+static void make_scratch(void)
+{
+    reserve = OK(mmap(NULL, 2 * GUARD + SCRATCH, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    scratch = reserve + GUARD;
+    OK(mprotect(scratch, SCRATCH, PROT_READ | PROT_WRITE));
+}
+
+static void drop_scratch(void) { OK(munmap(reserve, 2 * GUARD + SCRATCH)); }
+
+static void a_new_ring_works(void)
+{
+    struct ring r;
+    ring_init(&r, 4, 0);
+    add_nop(&r, 4711);
+    CHECK_EQ(ring_result(&r, 4711), 0);
+    ring_exit(&r);
+}
+
+enum { FDS = 100, NFDS = 12 };
+
+// Harmless descriptors at 100..111: any request may use or close them.
+static void make_fds(void)
+{
+    int p[2], f = OK(open("a", O_CREAT | O_RDWR, 0600)), e = OK(eventfd(0, 0)), d = OK(open(".", O_RDONLY));
+    int ep = OK(epoll_create1(0)), null = OK(open("/dev/null", O_RDWR)), path = OK(open("a", O_PATH));
+    OK(pipe2(p, O_NONBLOCK));
+    const int fds[NFDS] = {f, e, d, ep, null, path, p[0], p[1], f, e, p[0], f};
+    for (int i = 0; i < NFDS; i++)
+        CHECK_EQ(dup2(fds[i], FDS + i), FDS + i);
+    for (int i = 0; i < 8; i++)
+        OK(close(fds[i]));
+}
+
+// Closes all but what was open before; a worker may still be opening, so until nothing comes for a while.
+static void drop_fds(int ring_fd)
+{
+    for (int quiet = 0; quiet < 3; quiet++) {
+        for (int fd = 3; fd < MT_FDS; fd++)
+            if (fd != ring_fd && close(fd) == 0)
+                quiet = 0;
+        mt_sleep_us(3000);
+    }
+}
+
+static int any_fd(void)
+{
+    switch (pick(12)) {
+    case 0: return -1;
+    case 1: return AT_FDCWD;
+    case 2: return 250;
+    default: return FDS + (int)pick(NFDS);
+    }
+}
+
+static const char *const names[] = {"a", "b", "c", "d", "d/a", "d/b", "l", "m", "", "a/b", "loop"};
+static char long_name[400];
+
+static uint64_t any_name(void)
+{
+    switch (pick(16)) {
+    case 0: return 0;
+    case 1: return 8;
+    case 2: return 0xffff888000000000;
+    case 3: return (uintptr_t)long_name;
+    default: return (uintptr_t)names[pick(countof(names))];
+    }
+}
+
+static uint64_t any_address(void)
+{
+    switch (pick(12)) {
+    case 0: return 0;
+    case 1: return 8;
+    case 2: return 0xffff888000000000;
+    case 3: return ~0ull - pick(100);
+    case 4: return (uintptr_t)scratch + SCRATCH - pick(200);
+    default: return (uintptr_t)scratch + pick(SCRATCH);
+    }
+}
+
+static uint32_t any_length(void)
+{
+    switch (pick(6)) {
+    case 0: return 0;
+    case 1: return 1;
+    case 2: return pick(2000000000) * 2;
+    case 3: return 0xffffffff;
+    default: return pick(70000);
+    }
+}
+
+static uint64_t any_offset(void)
+{
+    switch (pick(6)) {
+    case 0: return 0;
+    case 1: return ~0ull;
+    case 2: return mt_random(&seed);
+    default: return pick(200000);
+    }
+}
+
+static bool takes_names(int op)
+{
+    const int ops[] = {IORING_OP_OPENAT, IORING_OP_OPENAT2, IORING_OP_STATX, IORING_OP_RENAMEAT, IORING_OP_UNLINKAT,
+                       IORING_OP_MKDIRAT, IORING_OP_SYMLINKAT, IORING_OP_LINKAT, IORING_OP_FSETXATTR, IORING_OP_SETXATTR,
+                       IORING_OP_FGETXATTR, IORING_OP_GETXATTR};
+    for (unsigned i = 0; i < countof(ops); i++)
+        if (ops[i] == op)
+            return true;
+    return false;
+}
+
+static void garbage(sqe_t *s, int op, uint64_t data)
+{
+    memset(s, 0, sizeof *s);
+    s->opcode = (uint8_t)op;
+    s->flags = pick(3) ? 0 : (uint8_t)(mt_random(&seed) & (pick(4) ? 0x7f : 0xff));
+    s->ioprio = pick(4) ? 0 : (uint16_t)mt_random(&seed);
+    s->fd = any_fd();
+    s->user_data = data;
+    s->len = any_length();
+    s->rw_flags = pick(2) ? 0 : 1u << pick(32);
+    s->buf_index = pick(3) ? 0 : (uint16_t)mt_random(&seed);
+    s->personality = pick(8) ? 0 : (uint16_t)pick(5);
+    s->splice_fd_in = pick(2) ? 0 : any_fd();
+    s->addr3 = pick(4) ? 0 : any_address();
+    if (takes_names(op)) {
+        s->addr = any_name();
+        s->off = op == IORING_OP_OPENAT2 || op == IORING_OP_STATX ? any_address() : any_name();
+        if (op == IORING_OP_RENAMEAT || op == IORING_OP_LINKAT)
+            s->len = (uint32_t)any_fd();
+        return;
+    }
+    s->addr = any_address();
+    s->off = pick(4) ? any_offset() : any_address();
+    switch (op) { // where a value could reach beyond the sandbox
+    case IORING_OP_MADVISE:
+        s->addr = (uintptr_t)scratch + pick(16) * PAGE;
+        s->off = pick(SCRATCH);
+        s->fadvise_advice = pick(26);
+        break;
+    case IORING_OP_FALLOCATE:
+        s->off = pick(2) ? pick(1 << 20) : ~0ull;
+        s->addr = pick(2) ? pick(1 << 20) : ~0ull;
+        break;
+    case IORING_OP_PROVIDE_BUFFERS:
+        s->len = pick(4096);
+        break;
+    case IORING_OP_EPOLL_CTL:
+        s->off = (uint64_t)any_fd();
+        break;
+    case 55: // ftruncate
+        s->off = pick(1 << 20);
+        break;
+    default:
+        break;
+    }
+}
+
+static void reap(struct ring *r)
+{
+    cqe_t c;
+    while (ring_peek(r, &c))
+        if (c.res < -4095)
+            FAIL("request %lu: result %d", c.user_data, c.res);
+}
+
+// Rounds of random requests on fresh rings; the seed makes each round the same everywhere.
+static void storm(uint64_t first_seed, int rounds, uint32_t flags)
+{
+    seed = first_seed;
+    make_scratch();
+    memset(long_name, 'n', sizeof long_name - 1);
+    OK(mkdir("d", 0700));
+    OK(symlink("loop", "loop"));
+    for (int round = 0; round < rounds; round++) {
+        struct ring r;
+        ring_init(&r, 32, flags);
+        make_fds();
+        for (size_t i = 0; i < SCRATCH; i += 8) {
+            uint64_t v = mt_random(&seed);
+            memcpy(scratch + i, &v, 8);
+        }
+        for (int batch = 0; batch < 4; batch++) {
+            int n = 1 + (int)pick(32);
+            while (r.tail - atomic_load(r.sq_head) < r.p.sq_entries && n-- > 0)
+                garbage(ring_sqe(&r), pick(10) ? (int)pick(U_OP_LAST_6_18) : (int)pick(256), round * 1000 + batch * 100 + n);
+            ring_publish(&r);
+            int got = u_enter(r.fd, r.tail - atomic_load(r.sq_head), 0, IORING_ENTER_GETEVENTS, NULL, 0);
+            if (got < 0)
+                CHECK(errno == EBUSY || errno == EAGAIN || errno == EINTR);
+            reap(&r);
+        }
+        // Whatever waits is told to stop, and the ring goes with what is left.
+        if (r.tail - atomic_load(r.sq_head) < r.p.sq_entries)
+            add_cancel(&r, 0, IORING_ASYNC_CANCEL_ANY, 5);
+        ring_publish(&r);
+        u_enter(r.fd, r.tail - atomic_load(r.sq_head), 0, IORING_ENTER_GETEVENTS, NULL, 0);
+        reap(&r);
+        drop_fds(r.fd);
+        ring_drop(&r);
+    }
+    drop_fds(-1);
+    drop_scratch();
+    a_new_ring_works();
+}
+
+TEST(random_requests) { storm(1, 25, 0); }
+TEST(random_requests_submit_all) { storm(2, 25, IORING_SETUP_SUBMIT_ALL); }
+TEST(random_requests_no_array) { storm(3, 25, U_SETUP_NO_SQARRAY | IORING_SETUP_COOP_TASKRUN); }
+TEST(random_requests_deferred) { storm(4, 25, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN); }
+
+TEST(every_opcode_with_zeros_and_ones)
+{
+    // A request of zeros and one of ones for each opcode; those that would wait are cancelled.
+    struct ring r;
+    ring_init(&r, 4, 0);
+    int keep[3];
+    for (int i = 0; i < 3; i++)
+        keep[i] = OK(dup(i)); // a CLOSE of descriptor 0 is among them
+    for (int op = 0; op < 256; op++) {
+        for (int ones = 0; ones < 2; ones++) {
+            sqe_t *s = ring_sqe(&r);
+            memset(s, ones ? 0xff : 0, sizeof *s);
+            s->opcode = (uint8_t)op;
+            s->user_data = op;
+            if (ones)
+                s->flags = 0;
+            ring_publish(&r);
+            OK(u_enter(r.fd, 1, 0, 0, NULL, 0));
+            add_cancel(&r, op, IORING_ASYNC_CANCEL_ALL, 1000);
+            ring_publish(&r);
+            OK(u_enter(r.fd, 1, 0, 0, NULL, 0));
+            for (uint64_t data = 0; data != 1000;) {
+                cqe_t c = ring_wait(&r);
+                CHECK(c.res >= -4095);
+                data = c.user_data;
+            }
+            reap(&r);
+        }
+    }
+    for (int i = 0; i < 3; i++) {
+        OK(dup2(keep[i], i));
+        OK(close(keep[i]));
+    }
+    ring_drop(&r);
+    drop_fds(-1);
+    a_new_ring_works();
+}
+
+TEST(random_registrations)
+{
+    seed = 99;
+    make_scratch();
+    for (int round = 0; round < 60; round++) {
+        struct ring r;
+        ring_init(&r, 8, pick(4) ? 0 : IORING_SETUP_R_DISABLED);
+        make_fds();
+        for (int i = 0; i < 20; i++) {
+            for (int j = 0; j < 256; j++) {
+                // Small numbers pass for descriptors, counts and flags; anything larger is no address of the program.
+                uint64_t v = pick(3) ? pick(4) : pick(2) ? FDS + pick(NFDS) : mt_random(&seed) | 1ull << 62;
+                memcpy(scratch + j * 8, &v, 8);
+            }
+            uint32_t op = pick(10) ? pick(40) : (uint32_t)mt_random(&seed);
+            if (op == 33) // resizing moves the rings away from their mappings
+                continue;
+            void *arg = pick(5) ? scratch + pick(100) * 8 : (void *)(uintptr_t)any_address();
+            int n = u_register(r.fd, op, pick(6) ? arg : NULL, pick(3) ? pick(20) : (uint32_t)mt_random(&seed));
+            CHECK(n >= -1);
+        }
+        if (r.tail == 0 && !(r.p.flags & IORING_SETUP_R_DISABLED)) {
+            garbage(ring_sqe(&r), IORING_OP_READ_FIXED, 1);
+            ring_publish(&r);
+            u_enter(r.fd, 1, 0, 0, NULL, 0);
+        }
+        drop_fds(r.fd);
+        ring_drop(&r);
+    }
+    drop_fds(-1);
+    drop_scratch();
+    a_new_ring_works();
+}
+
+struct racer {
+    struct ring *r;
+    atomic_bool stop;
+};
+
+// Scribbles over every word that a program shares with the ring, and over the requests' opcodes.
+static void *scribbles(void *arg)
+{
+    struct racer *c = arg;
+    struct ring *r = c->r;
+    uint64_t s = 12345;
+    while (!atomic_load(&c->stop)) {
+        uint64_t v = mt_random(&s);
+        uint32_t w = (uint32_t)(v >> 32);
+        switch (v % 9) {
+        case 0: atomic_store(r->sq_tail, atomic_load(r->sq_head) + w % 9); break;
+        case 1: atomic_store(r->sq_tail, w); break;
+        case 2: atomic_store(r->cq_head, w); break;
+        case 3: atomic_store(r->cq_head, atomic_load(r->cq_tail)); break;
+        case 4: atomic_store(r->sq_head, w); break;
+        case 5: atomic_store(r->cq_tail, w); break;
+        case 6: r->sq_array[w % 8] = w % 3 ? w % 8 : w; break;
+        case 7: atomic_store(r->sq_flags, w); break;
+        default: __atomic_store_n(&r->sqes[w % 8].opcode, w % 5 ? IORING_OP_NOP : 200, __ATOMIC_RELAXED); break;
+        }
+    }
+    return NULL;
+}
+
+TEST(words_change_while_it_enters)
+{
+    for (int round = 0; round < 4; round++) {
+        struct ring r;
+        ring_init(&r, 8, round % 2 ? IORING_SETUP_SUBMIT_ALL : 0);
+        for (int i = 0; i < 8; i++)
+            prep(&r.sqes[i], IORING_OP_NOP, -1, NULL, 0, 0, i)->flags = i == 5 ? IOSQE_IO_LINK : 0;
+        struct racer c = {.r = &r};
+        pthread_t t = mt_thread(scribbles, &c);
+        for (int i = 0; i < 3000; i++) {
+            int n = u_enter(r.fd, 8, 0, IORING_ENTER_GETEVENTS, NULL, 0);
+            CHECK(n >= -1 && n <= 8);
+            struct pollfd p = {r.fd, POLLIN | POLLOUT, 0};
+            if (i % 64 == 0)
+                CHECK(poll(&p, 1, 0) >= 0);
+        }
+        atomic_store(&c.stop, true);
+        OK0(pthread_join(t, NULL));
+        ring_drop(&r);
+    }
+    a_new_ring_works();
+}
+
+TEST(buffers_unmapped_in_flight)
+{
+    struct ring r;
+    int p[2];
+    char *m = OK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)), c[8];
+    OK(pipe(p));
+    ring_init(&r, 8, 0);
+    ADD(&r, READ, p[0], m, 100, -1, 1);
+    ring_submit(&r);
+    OK(mprotect(m, PAGE, PROT_NONE));
+    CHECK_EQ(write(p[1], "hello", 5), 5);
+    CHECK_EQ(ring_wait(&r).res, -EFAULT);
+    CHECK_EQ(read(p[0], c, 8), 5); // nothing was taken
+    ADD(&r, READ, p[0], m, 100, -1, 2);
+    ring_submit(&r);
+    CHECK_EQ(mmap(m, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0), m);
+    CHECK_EQ(write(p[1], "again", 5), 5); // into what is there now
+    CHECK_EQ(ring_wait(&r).res, 5);
+    CHECK_EQ(memcmp(m, "again", 5), 0);
+    OK(munmap(m, PAGE));
+    ring_exit(&r);
+    OK(close(p[0]));
+    OK(close(p[1]));
+}
+
+TEST(fixed_buffers_unregistered_in_flight)
+{
+    struct ring r;
+    int p[2];
+    char *m = OK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    struct iovec v = {m, PAGE};
+    OK(pipe(p));
+    ring_init(&r, 8, 0);
+    OK(u_register(r.fd, IORING_REGISTER_BUFFERS, &v, 1));
+    ADD(&r, READ_FIXED, p[0], m, 100, -1, 1);
+    ring_submit(&r);
+    OK(u_register(r.fd, IORING_UNREGISTER_BUFFERS, NULL, 0));
+    CHECK_EQ(write(p[1], "pinned", 6), 6);
+    CHECK_EQ(ring_wait(&r).res, 6);
+    CHECK_EQ(memcmp(m, "pinned", 6), 0);
+    OK(munmap(m, PAGE));
+    ring_exit(&r);
+    OK(close(p[0]));
+    OK(close(p[1]));
+}
+
+TEST(files_truncated_and_closed_in_flight)
+{
+    struct ring r;
+    int fd = mt_file("f", 1 << 20);
+    static char b[8][65536];
+    ring_init(&r, 16, 0);
+    for (int round = 0; round < 20; round++) {
+        for (int i = 0; i < 8; i++)
+            ADD(&r, READ, fd, b[i], sizeof b[i], i * sizeof b[i], i + 1)->flags = IOSQE_ASYNC;
+        ring_submit(&r);
+        OK(ftruncate(fd, round * 1000));
+        OK(ftruncate(fd, 1 << 20));
+        int old = fd;
+        fd = OK(open("f", O_RDWR));
+        OK(close(old)); // a request in a worker looks its descriptor up when it runs, perhaps only now
+        cqe_t c[8];
+        ring_collect(&r, c, 8);
+        for (int i = 0; i < 8; i++)
+            if (c[i].res != -EBADF && (c[i].res < 0 || c[i].res > (int)sizeof b[i]))
+                FAIL("read %d: %d", i, c[i].res);
+    }
+    ring_exit(&r);
+    OK(close(fd));
+}
+
+TEST(rings_unmapped_and_protected)
+{
+    struct ring r;
+    int ev = OK(eventfd(0, 0));
+    ring_init(&r, 8, 0);
+    add_nop(&r, 1);
+    add_poll(&r, ev, POLLIN, 2);
+    ring_publish(&r);
+    OK(mprotect(r.ring_map, r.ring_size, PROT_NONE)); // the kernel's own view is untouched
+    OK(mprotect(r.sqe_map, r.sqe_size, PROT_READ));
+    CHECK_EQ(u_enter(r.fd, 2, 1, IORING_ENTER_GETEVENTS, NULL, 0), 2);
+    OK(mprotect(r.ring_map, r.ring_size, PROT_READ | PROT_WRITE));
+    OK(mprotect(r.sqe_map, r.sqe_size, PROT_READ | PROT_WRITE));
+    CHECK_EQ(ring_wait(&r).user_data, 1);
+    OK(munmap(r.ring_map, r.ring_size));
+    OK(munmap(r.sqe_map, r.sqe_size));
+    uint64_t v = 1;
+    CHECK_EQ(write(ev, &v, 8), 8); // completes into memory that nobody sees
+    CHECK_EQ(u_enter(r.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0), 0);
+    struct pollfd p = {r.fd, POLLIN, 0};
+    CHECK_EQ(poll(&p, 1, 0), 1);
+    struct ring again = r; // mapped anew it is all there
+    ring_map(&again);
+    CHECK_EQ(ring_ready(&again), 1);
+    CHECK_EQ(ring_wait(&again).user_data, 2);
+    ring_exit(&again);
+    OK(close(ev));
+}
+
+TEST(rings_advised_away)
+{
+    struct ring r;
+    ring_init(&r, 8, 0);
+    add_nop(&r, 1);
+    ring_publish(&r);
+    madvise(r.ring_map, r.ring_size, MADV_DONTNEED); // may take the view away, never the ring
+    madvise(r.sqe_map, r.sqe_size, MADV_DONTNEED);
+    madvise(r.ring_map, r.ring_size, MADV_REMOVE);
+    CHECK_EQ(u_enter(r.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0), 1);
+    OK(munmap(r.ring_map, r.ring_size));
+    OK(munmap(r.sqe_map, r.sqe_size));
+    ring_map(&r);
+    CHECK_EQ(ring_wait(&r).user_data, 1);
+    ring_exit(&r);
+}
+
+TEST(results_and_arguments_inside_the_ring)
+{
+    // Buffers that are the rings themselves: the program's own harm, and no one else's.
+    struct ring r;
+    int fd = mt_file("f", 4096), zero = OK(open("/dev/zero", O_RDONLY));
+    ring_init(&r, 8, 0);
+    ADD(&r, WRITE, fd, r.ring_map, 64, 0, 1);
+    CHECK_EQ(ring_result(&r, 1), 64);
+    ADD(&r, READ, fd, &r.sqes[6], 64, 100, 2);
+    CHECK_EQ(ring_result(&r, 2), 64);
+    CHECK_EQ(mt_differs(&r.sqes[6], 64, 100), -1);
+    ADD(&r, READ, zero, r.ring_map, 4096, 0, 3); // heads, tails and all
+    ring_publish(&r);
+    CHECK(u_enter(r.fd, 1, 0, IORING_ENTER_GETEVENTS, NULL, 0) >= 0);
+    for (int i = 0; i < 10; i++)
+        CHECK(u_enter(r.fd, 8, 0, IORING_ENTER_GETEVENTS, NULL, 0) >= 0);
+    ring_drop(&r);
+    OK(close(fd));
+    OK(close(zero));
+    a_new_ring_works();
+}
+
+TEST(thousands_waiting_then_closed)
+{
+    static char b[64];
+    static const struct __kernel_timespec ts = {100000, 0};
+    int p[2], ev = OK(eventfd(0, 0));
+    OK(pipe(p));
+    for (int round = 0; round < 3; round++) {
+        struct ring r;
+        ring_init(&r, 256, 0);
+        for (int i = 0; i < 3000; i++) {
+            if (i % 3 == 0)
+                ADD(&r, READ, p[0], b, 1, -1, i);
+            else if (i % 3 == 1)
+                add_poll(&r, ev, POLLIN, i);
+            else
+                add_timeout(&r, &ts, 0, 0, i);
+            if (i % 256 == 255)
+                ring_submit(&r);
+        }
+        ring_submit(&r);
+        CHECK_EQ(ring_ready(&r), 0);
+        ring_drop(&r);
+    }
+    OK(close(p[0]));
+    OK(close(p[1]));
+    OK(close(ev));
+    a_new_ring_works();
+}
+
+TEST(a_ring_that_polls_itself)
+{
+    struct ring r;
+    ring_init(&r, 8, 0);
+    add_poll(&r, r.fd, POLLIN, 1);
+    ring_submit(&r);
+    CHECK_EQ(ring_ready(&r), 0);
+    add_nop(&r, 2);
+    ring_submit(&r);
+    cqe_t c[2];
+    ring_collect(&r, c, 2);
+    CHECK_EQ(c[0].res & POLLIN, POLLIN);
+    add_poll(&r, r.fd, POLLIN, 3); // and closed while it does
+    ring_submit(&r);
+    ring_drop(&r);
+    a_new_ring_works();
+}
+
+TEST(rings_that_hold_each_other)
+{
+    struct ring a, b;
+    ring_init(&a, 8, 0);
+    ring_init(&b, 8, 0);
+    add_poll(&a, b.fd, POLLIN, 1);
+    add_poll(&b, a.fd, POLLIN, 2);
+    ring_submit(&a);
+    ring_submit(&b);
+    int ep = OK(epoll_create1(0));
+    struct epoll_event e = {.events = EPOLLIN};
+    OK(epoll_ctl(ep, EPOLL_CTL_ADD, a.fd, &e));
+    add_poll(&a, ep, POLLIN, 3);
+    ring_submit(&a);
+    ring_drop(&a);
+    ring_drop(&b);
+    OK(close(ep));
+    a_new_ring_works();
+}
+
+static void *makes_rings(void *arg)
+{
+    static char b[64];
+    int p[2];
+    OK(pipe(p));
+    for (int i = 0; i < 40; i++) {
+        struct ring r;
+        ring_init(&r, 16, 0);
+        for (int j = 0; j < 8; j++)
+            ADD(&r, READ, p[0], b, 8, -1, j)->flags = j % 2 ? IOSQE_ASYNC : 0;
+        ring_submit(&r);
+        ring_drop(&r);
+    }
+    OK(close(p[0]));
+    OK(close(p[1]));
+    return arg;
+}
+
+TEST(threads_that_make_and_drop_rings)
+{
+    pthread_t t[4];
+    for (int i = 0; i < 4; i++)
+        t[i] = mt_thread(makes_rings, NULL);
+    for (int i = 0; i < 4; i++)
+        OK0(pthread_join(t[i], NULL));
+    a_new_ring_works();
+}
+
+static void *leaves_requests(void *arg)
+{
+    struct ring *r = arg;
+    static char b[64];
+    int *p = (int *)(r + 1);
+    ADD(r, READ, p[0], b, 8, -1, 1);
+    add_poll(r, p[0], POLLIN, 2);
+    ADD(r, READ, p[0], b, 8, -1, 3)->flags = IOSQE_ASYNC;
+    ring_submit(r);
+    return NULL;
+}
+
+TEST(a_submitter_that_exits)
+{
+    // Its requests end with it or live on; either way all of them complete.
+    struct {
+        struct ring r;
+        int p[2];
+    } s;
+    OK(pipe(s.p));
+    ring_init(&s.r, 8, 0);
+    OK0(pthread_join(mt_thread(leaves_requests, &s), NULL));
+    mt_sleep_us(10000);
+    CHECK_EQ(write(s.p[1], "0123456789abcdef", 16), 16);
+    OK(close(s.p[1]));
+    cqe_t c[3];
+    ring_collect(&s.r, c, 3);
+    for (int i = 0; i < 3; i++)
+        CHECK(c[i].res >= 0 || c[i].res == -ECANCELED || c[i].res == -EINTR);
+    ring_exit(&s.r);
+    OK(close(s.p[0]));
+}
