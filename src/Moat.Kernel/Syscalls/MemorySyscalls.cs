@@ -155,7 +155,8 @@ internal static partial class MemorySyscalls
             default:
                 return Errno.EINVAL;
         }
-        Errno error = file.GetMappable(out IMappable? mappable);
+        bool isShared = (request.Flags & VmaFlags.Shared) != 0;
+        Errno error = file.GetMappable(isShared, (prot & Protection.PROT_WRITE) != 0, ref request.MaxAccess, out IMappable? mappable);
         if (error != Errno.OK)
             return error;
         if ((flags & MapFlags.MAP_GROWSDOWN) != 0)

@@ -1,3 +1,6 @@
+using Moat.Kernel.Memory;
+using Moat.Platform;
+
 namespace Moat.Kernel.Vfs;
 
 internal abstract partial class FileDescription
@@ -24,6 +27,7 @@ internal abstract partial class FileDescription
         // Set once, before anybody else sees the description.
         set
         {
+            value.Inode.AddUser();
             _mount = value.Mount;
             Volatile.Write(ref _dentry, value.Dentry);
         }
@@ -52,6 +56,12 @@ internal abstract partial class FileDescription
 
     /// <summary>sync_file_range(2); arguments are valid. ESPIPE for what is no file, directory, link or block device.</summary>
     public virtual Errno SyncRange(long offset, long length, uint flags) => Errno.ESPIPE;
+
+    /// <summary>
+    /// As <see cref="GetMappable(out IMappable?)"/>, told what for: EPERM when a shared mapping may not write, and
+    /// <paramref name="maximum"/> loses what mprotect(2) may not add later.
+    /// </summary>
+    public virtual Errno GetMappable(bool shared, bool write, ref MapAccess maximum, out IMappable? mappable) => GetMappable(out mappable);
 
     /// <summary>Seals of a memory file (F_GET_SEALS); EINVAL for everything else.</summary>
     public virtual SysResult GetSeals() => Errno.EINVAL;

@@ -57,6 +57,9 @@ internal abstract partial class Inode(FileSystem fileSystem, uint type)
     public virtual Errno CheckAccess(Tasks.Credentials credentials, AccessMask wanted)
         => AccessCheck.Generic(Permissions, credentials, wanted);
 
+    /// <summary>ESTALE when a remembered name does not lead to this file any more; asked before the second try after an ESTALE.</summary>
+    public virtual Errno Revalidate() => Errno.OK;
+
     /// <summary>Applies a checked change (chmod, chown, truncate, utimensat). EROFS and EPERM where nothing can change.</summary>
     public virtual Errno SetAttributes(in AttributeChange change) => Errno.EPERM;
 
@@ -125,6 +128,16 @@ internal abstract partial class Inode(FileSystem fileSystem, uint type)
     {
         target = default;
         return Errno.EINVAL;
+    }
+
+    /// <summary>A description stands for this inode; paired with <see cref="DropUser"/>. For files that live only while used.</summary>
+    public virtual void AddUser()
+    {
+    }
+
+    /// <summary>A description is gone.</summary>
+    public virtual void DropUser()
+    {
     }
 
     /// <summary>statfs(2); the file system's unless parts of it differ.</summary>

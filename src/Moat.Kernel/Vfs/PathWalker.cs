@@ -287,7 +287,7 @@ internal ref struct PathWalker
         }
         else
         {
-            if (_revalidate && Current.Dentry.LookupCached(name) is { } known && known.Inode.GetStat(out _) == Errno.ESTALE)
+            if (_revalidate && Current.Dentry.LookupCached(name) is { } known && known.Inode.Revalidate() == Errno.ESTALE)
                 Current.Dentry.Forget(known);
             Errno error = Current.Dentry.Lookup(name, out child);
             if (error != Errno.OK)

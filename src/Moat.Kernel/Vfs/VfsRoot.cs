@@ -1,6 +1,8 @@
 using System.Text;
 using Moat.Host;
 using Moat.Kernel.FileSystems.Host;
+using Moat.Kernel.FileSystems.Overlay;
+using Moat.Kernel.FileSystems.Tmp;
 using Moat.Kernel.Tasks;
 
 namespace Moat.Kernel.Vfs;
@@ -23,7 +25,7 @@ internal static class VfsRoot
         problem = options.Root;
         if (error != Errno.OK)
             return error;
-        mounts = new MountTable(lower!);
+        mounts = new MountTable(new OverlayFileSystem(lower!, frames));
         foreach (Volume volume in options.Volumes)
         {
             problem = volume.Source;
@@ -38,6 +40,10 @@ internal static class VfsRoot
         problem = "";
         return Errno.OK;
     }
+
+    /// <summary>Mounts memory at /dev/shm; after /dev itself.</summary>
+    public static Errno MountShared(MountTable mounts, Memory.FrameAllocator frames)
+        => MountAt(mounts, new TmpFileSystem(frames), "/dev/shm", MountFlags.RelAtime | MountFlags.NoSuid | MountFlags.NoDev);
 
     /// <summary>Mounts a file system at a path of the sandbox; directories that are missing are made. ENOTDIR, EROFS, ELOOP.</summary>
     public static Errno MountAt(MountTable mounts, FileSystem fileSystem, string path, MountFlags flags)

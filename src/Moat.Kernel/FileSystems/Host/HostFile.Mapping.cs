@@ -3,7 +3,7 @@ using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.FileSystems.Host;
 
-internal sealed partial class HostFile : IMappable
+internal partial class HostFile : IMappable
 {
     private long _mapped;
 

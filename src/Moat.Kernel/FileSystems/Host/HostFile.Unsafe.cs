@@ -8,7 +8,7 @@ namespace Moat.Kernel.FileSystems.Host;
 /// An open regular file of the host. Data goes straight between the host descriptor and guest memory; whoever waits for a disk asks
 /// with RWF_NOWAIT first.
 /// </summary>
-internal sealed unsafe partial class HostFile(HostInode? inode, HostHandle handle, OpenFlags flags) : FileDescription(flags)
+internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, OpenFlags flags) : FileDescription(flags)
 {
     private const RwFlags HostFlags = RwFlags.RWF_HIPRI | RwFlags.RWF_DSYNC | RwFlags.RWF_SYNC | RwFlags.RWF_NOWAIT
         | RwFlags.RWF_ATOMIC | RwFlags.RWF_DONTCACHE;

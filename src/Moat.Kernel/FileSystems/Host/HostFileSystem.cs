@@ -15,7 +15,7 @@ internal sealed class HostFileSystem : FileSystem
     private readonly HostInode _root;
     private int _sweepAt = 1024;
 
-    private readonly record struct InodeKey(ulong Device, ulong Number, long BornSeconds, uint BornNanoseconds);
+    internal readonly record struct InodeKey(ulong Device, ulong Number, long BornSeconds, uint BornNanoseconds);
 
     private HostFileSystem(string source, int rootFd, in Statx stat, bool isReadOnly, NameCaching caching, HostHandleCache handles)
     {
@@ -96,12 +96,21 @@ internal sealed class HostFileSystem : FileSystem
                 known.Found(in stat, parent, name);
                 return known;
             }
-            HostInode made = new(this, in stat, parent, name, null);
+            HostInode made = new(this, in stat, parent, name, null) { Key = key };
             _inodes[key] = new WeakReference<HostInode>(made);
             if (_inodes.Count >= _sweepAt)
                 Sweep();
             return made;
         }
+    }
+
+    /// <summary>A name of it is gone. With the last one its number may come again for another file, within the same tick of its clock.</summary>
+    internal void Removed(HostInode inode)
+    {
+        if (inode.LinkCount > 1 && !inode.IsDirectory)
+            return;
+        lock (_lock)
+            _inodes.Remove(inode.Key);
     }
 
     private void Sweep()

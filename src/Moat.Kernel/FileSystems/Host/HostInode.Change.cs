@@ -123,6 +123,8 @@ internal sealed partial class HostInode
             return error;
         error = (Errno)(-HostFiles.Remove(handle!.Fd, name, child.IsDirectory));
         handle.DropReference();
+        if (error == Errno.OK)
+            _fileSystem.Removed((HostInode)child);
         return error;
     }
 
@@ -148,6 +150,8 @@ internal sealed partial class HostInode
         ((HostInode)child).Moved(to, newName);
         if ((flags & RenameFlags.RENAME_EXCHANGE) != 0)
             ((HostInode)replaced!).Moved(this, name);
+        else if (replaced is not null)
+            _fileSystem.Removed((HostInode)replaced);
         return Errno.OK;
     }
 

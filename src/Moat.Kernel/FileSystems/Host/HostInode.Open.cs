@@ -16,23 +16,23 @@ internal sealed partial class HostInode
         HostHandle? handle = (flags & OpenFlags.O_CREAT) != 0 ? Interlocked.Exchange(ref _made, null) : null;
         if (handle is null)
         {
-            Errno error = OpenHost(flags, out handle);
+            Errno error = OpenHandle(flags, out handle);
             if (error != Errno.OK)
                 return error;
         }
-        file = OpenHandle(flags, handle!);
+        Opened(handle!);
+        file = IsDirectory ? new HostDirectory(this, handle!, flags) : new HostFile(this, handle!, flags);
         return Errno.OK;
     }
 
-    /// <summary>A description of this file on a descriptor of it; takes over the caller's reference.</summary>
-    internal FileDescription OpenHandle(OpenFlags flags, HostHandle handle)
+    /// <summary>A description has this descriptor, which stands for the file until <see cref="Closed"/>.</summary>
+    internal void Opened(HostHandle handle)
     {
         lock (_lock)
         {
             handle.NextOpen = _open;
             _open = handle;
         }
-        return IsDirectory ? new HostDirectory(this, handle, flags) : new HostFile(this, handle, flags);
     }
 
     /// <summary>A description is gone: its descriptor no longer stands for this file.</summary>
@@ -56,7 +56,8 @@ internal sealed partial class HostInode
         }
     }
 
-    private Errno OpenHost(OpenFlags flags, out HostHandle? handle)
+    /// <summary>A fresh descriptor of this very file. ESTALE when the name now leads to another.</summary>
+    internal Errno OpenHandle(OpenFlags flags, out HostHandle? handle)
     {
         handle = null;
         // O_NONBLOCK: if somebody put a FIFO or a device in the file's place, opening it neither waits nor acts.

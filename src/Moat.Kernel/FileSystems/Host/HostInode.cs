@@ -36,6 +36,9 @@ internal sealed partial class HostInode : Inode
     /// <summary>As last seen.</summary>
     public uint LinkCount { get; private set; }
 
+    /// <summary>What it is interned by, in volumes.</summary>
+    internal HostFileSystem.InodeKey Key { get; init; }
+
     public ulong Device => _device;
 
     public ulong Number => _number;
@@ -70,6 +73,10 @@ internal sealed partial class HostInode : Inode
         if (error != Errno.OK)
             return error;
         int result = HostFiles.StatAt(handle!.Fd, name, out Statx stat);
+        // In a lower directory that the host has removed meanwhile nothing is found: another may be in its place.
+        if (result == -(int)Errno.ENOENT && _fileSystem.Caching == NameCaching.Trusted
+            && HostFiles.Stat(handle.Fd, out Statx self) == 0 && self.stx_nlink == 0)
+            result = -(int)Errno.ESTALE;
         handle.DropReference();
         if (result < 0)
             return (Errno)(-result);
@@ -79,7 +86,7 @@ internal sealed partial class HostInode : Inode
 
     public override Errno ReadLink(in Caller caller, out string target)
     {
-        // The target of a link never changes; a link that is replaced is another inode.
+        // The target of a link never changes; a link that is replaced is another inode. In volumes numbers come again too soon for that.
         target = _linkTarget ?? "";
         if (target.Length > 0)
             return Errno.OK;
@@ -91,7 +98,9 @@ internal sealed partial class HostInode : Inode
         handle.DropReference();
         if (length < 0)
             return (Errno)(-length);
-        _linkTarget = target = Encoding.Latin1.GetString(text[..length]);
+        target = Encoding.Latin1.GetString(text[..length]);
+        if (_fileSystem.Caching == NameCaching.Trusted)
+            _linkTarget = target;
         return Errno.OK;
     }
 
@@ -158,6 +167,22 @@ internal sealed partial class HostInode : Inode
             }
         }
         return false;
+    }
+
+    /// <summary>ESTALE when the name does not lead here any more.</summary>
+    public override Errno Revalidate()
+    {
+        Location location = _location;
+        if (location.Parent is null)
+            return Errno.OK;
+        Errno error = location.Parent.Pin(out HostHandle? parent);
+        if (error != Errno.OK)
+            return error;
+        int result = HostFiles.StatAt(parent!.Fd, location.Name, out Statx stat);
+        parent.DropReference();
+        if (result == 0 && IsThis(in stat))
+            return Errno.OK;
+        return result < 0 && result != -(int)Errno.ENOENT ? (Errno)(-result) : Errno.ESTALE;
     }
 
     /// <summary>ESTALE unless a descriptor stands for this file.</summary>
