@@ -1,6 +1,7 @@
 using System.Numerics;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
+using Moat.Platform;
 
 namespace Moat.Kernel.IoUring;
 
@@ -68,26 +69,39 @@ internal sealed partial class Ring : IMappable
         return Errno.OK;
     }
 
+    /// <summary>
+    /// Rings are mapped where there is room, without execution, and always from the start of their zone: the upper bits of the offset say
+    /// which, the rest is ignored. EINVAL, EPERM, ENOMEM.
+    /// </summary>
+    public Errno CheckMapping(ref MapRequest request)
+    {
+        if (request.Address != 0)
+            return Errno.EINVAL;
+        if ((request.Access & MapAccess.Execute) != 0)
+            return Errno.EPERM;
+        request.MaxAccess &= ~MapAccess.Execute;
+        request.FileOffset &= IoUringConst.IORING_OFF_MMAP_MASK;
+        return ZoneOf(request.FileOffset).Bytes == 0 ? Errno.ENOMEM : Errno.OK;
+    }
+
     /// <inheritdoc/>
     public Errno Resolve(ulong offset, ulong length, out Backing backing)
     {
         backing = default;
-        (ulong start, ulong size) = ((uint)offset & (uint)IoUringConst.IORING_OFF_MMAP_MASK) switch
-        {
-            (uint)IoUringConst.IORING_OFF_SQ_RING or (uint)IoUringConst.IORING_OFF_CQ_RING => (_memory.RingOffset, _memory.RingBytes),
-            (uint)IoUringConst.IORING_OFF_SQES => (_memory.SqesOffset, _memory.SqesBytes),
-            _ => (0UL, 0UL),
-        };
-        if (size == 0)
-            return Errno.ENOMEM;
-        ulong at = offset & ~IoUringConst.IORING_OFF_MMAP_MASK & uint.MaxValue;
-        if (at >= size)
+        ulong zone = offset & IoUringConst.IORING_OFF_MMAP_MASK, at = offset - zone;
+        (ulong start, ulong bytes) = ZoneOf(zone);
+        if (at >= bytes)
             return Errno.ENXIO;
-        backing = new Backing { HostFd = -1, Offset = start + at, Length = Math.Min(length, size - at) };
+        backing = new Backing { HostFd = -1, Offset = start + at, Length = Math.Min(length, bytes - at) };
         return Errno.OK;
     }
 
-
+    private (ulong Offset, ulong Bytes) ZoneOf(ulong zone) => zone switch
+    {
+        IoUringConst.IORING_OFF_SQ_RING or IoUringConst.IORING_OFF_CQ_RING => (_memory.RingOffset, _memory.RingBytes),
+        IoUringConst.IORING_OFF_SQES => (_memory.SqesOffset, _memory.SqesBytes),
+        _ => (0, 0),
+    };
 
     private static bool IsValid(IoUringSetup setup)
     {

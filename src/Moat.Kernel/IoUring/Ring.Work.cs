@@ -34,6 +34,7 @@ internal sealed partial class Ring
     {
         if (Interlocked.Exchange(ref request.Queued, 1) != 0)
             return;
+        Task submitter = request.Task;
         Request? head;
         do
         {
@@ -42,8 +43,8 @@ internal sealed partial class Ring
         }
         while (Interlocked.CompareExchange(ref _queued, request, head) != head);
         // Whoever finds the list empty makes sure that somebody takes it; all later ones are taken with it.
-        if (head is null)
-            Kick(source);
+        if (head is null || source == WorkSource.Worker)
+            Kick(submitter, source);
     }
 
     /// <summary>Runs queued work if the lock is free; if not, its holder does when it leaves. Takes no time without work.</summary>
@@ -188,7 +189,7 @@ internal sealed partial class Ring
         }
     }
 
-    private void Kick(WorkSource source)
+    private void Kick(Task submitter, WorkSource source)
     {
         if (Volatile.Read(ref _released))
         {
@@ -212,7 +213,7 @@ internal sealed partial class Ring
         Task? sleeper = Volatile.Read(ref _sleeper);
         if (sleeper is not null)
             sleeper.Wake();
-        else
+        else if (!submitter.TryTakeRingWork(this))
             _sentry.UringThread.Schedule(this);
     }
 

@@ -23,6 +23,12 @@ internal interface IMappable
     /// </summary>
     Errno Resolve(ulong offset, ulong length, out Backing backing);
 
+    /// <summary>
+    /// Looks at a mapping that mmap(2) is about to make, and may change where in the file it begins. Whatever is not OK is what
+    /// the call answers.
+    /// </summary>
+    Errno CheckMapping(ref MapRequest request) => Errno.OK;
+
     /// <summary>A mapping of a range begins; keeps the object and those pages alive.</summary>
     void AddMapping(ulong offset, ulong length);
 

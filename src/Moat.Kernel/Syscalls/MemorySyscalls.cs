@@ -163,7 +163,7 @@ internal static partial class MemorySyscalls
             return Errno.EINVAL;
         request.File = mappable;
         request.FileOffset = offset;
-        return Errno.OK;
+        return mappable!.CheckMapping(ref request);
     }
 
     /// <summary>munmap(2).</summary>

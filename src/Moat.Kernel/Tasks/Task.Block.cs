@@ -32,15 +32,21 @@ internal sealed partial class Task
     /// </summary>
     public WaitOutcome Block(long deadline = Forever)
     {
+        _blocked = true;
         // Orders "no longer in guest code" before the look; see Interrupt.
         Interlocked.MemoryBarrier();
+        RunIoUringWork();
         if (HasDeliverableSignal)
+        {
+            _blocked = false;
             return WaitOutcome.Interrupted;
+        }
         if (Tracer.Active)
             Tracer.Unfinished(this);
         Thread.BeginBlock();
         bool token = _parker.Wait(deadline);
         Thread.EndBlock();
+        _blocked = false;
         if (HasDeliverableSignal)
             return WaitOutcome.Interrupted;
         return token ? WaitOutcome.Woken : WaitOutcome.TimedOut;
@@ -51,14 +57,20 @@ internal sealed partial class Task
     /// </summary>
     public WaitOutcome BlockKillable(long deadline = Forever)
     {
+        _blocked = true;
         Interlocked.MemoryBarrier();
+        RunIoUringWork();
         if (IsKilled)
+        {
+            _blocked = false;
             return WaitOutcome.Interrupted;
+        }
         if (Tracer.Active)
             Tracer.Unfinished(this);
         Thread.BeginBlock();
         bool token = _parker.Wait(deadline);
         Thread.EndBlock();
+        _blocked = false;
         if (IsKilled)
             return WaitOutcome.Interrupted;
         return token ? WaitOutcome.Woken : WaitOutcome.TimedOut;

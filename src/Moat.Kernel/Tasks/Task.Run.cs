@@ -38,6 +38,7 @@ internal sealed partial class Task
         {
             BeginTimes();
             BeforeFirstRun();
+            BeginIoUring();
             RunGuest();
         }
 #pragma warning disable CA1031 // Whatever a handler throws ends this guest with a report, and nothing else.
@@ -96,6 +97,7 @@ internal sealed partial class Task
     {
         _inGuest = true;
         Interlocked.MemoryBarrier();
+        RunIoUringWork();
         StopReason reason = _attention ? StopReason.Interrupted : Thread.Switch();
         _inGuest = false;
         return reason;
