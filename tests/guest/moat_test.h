@@ -319,10 +319,14 @@ static void mt_run(int i, int *count)
     atomic_store(&mt.skipped, 0);
     mt.why[0] = 0;
     mt.name = mt.names[i];
-    snprintf(mt.dir, sizeof mt.dir, "%s/moat-test.%d.%d", mt.base, (int)getpid(), i);
     mt_open_fds(before);
     if (sigsetjmp(mt.out, 1) == 0) {
-        OK(mkdir(mt.dir, 0755));
+        int made = -1;
+        for (int n = 0; made < 0 && n < 100 && (n == 0 || errno == EEXIST); n++) { // a dead program's may be in the way
+            snprintf(mt.dir, sizeof mt.dir, "%s/moat-test.%d.%d.%d", mt.base, (int)getpid(), i, n);
+            made = mkdir(mt.dir, 0755);
+        }
+        OK(made);
         OK(chdir(mt.dir));
         mt.fns[i]();
     }
