@@ -4,7 +4,7 @@ using Moat.Abi;
 using Moat.Host;
 using Moat.Kernel;
 using Moat.Kernel.Events;
-using Moat.Kernel.FileSystems.Dev;
+using Moat.Kernel.FileSystems;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Trace;
@@ -38,15 +38,9 @@ internal static class Sandbox
         };
         Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out string problem);
         if (error == Errno.OK)
-        {
-            problem = "/dev";
-            error = VfsRoot.MountAt(mounts!, new DevFileSystem(sentry), problem, MountFlags.NoSuid);
-        }
+            error = GeneratedFileSystems.Mount(sentry, mounts!, out problem);
         if (error != Errno.OK)
             return Message.Fail(ExitCode.MoatFailure, $"cannot use {problem}: {ErrnoText.Of(error)} ({error})");
-        error = VfsRoot.MountAt(mounts!, new DevFileSystem(sentry), "/dev", MountFlags.NoSuid | MountFlags.NoExec);
-        if (error != Errno.OK)
-            return Message.Fail(ExitCode.MoatFailure, $"cannot mount /dev: {ErrnoText.Of(error)} ({error})");
         FsContext fs = new(mounts!.Root.RootPath);
         EnterDirectory(fs, options.WorkingDirectory);
         FdTable files = new();

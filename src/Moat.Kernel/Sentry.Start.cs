@@ -81,6 +81,7 @@ internal sealed partial class Sentry : IDisposable
         if (_first is not null)
             _ended.Wait();
         Timers.Dispose();
+        Notifier.Dispose();
         UringThread.Dispose();
         UringWorkers.Dispose();
         Notifier.Dispose();

@@ -8,19 +8,30 @@ namespace Moat.Kernel.Memory;
 internal sealed partial class MemoryManager
 {
     /// <summary>
-    /// Appends the text of /proc/PID/maps (man 5 proc_pid_maps), one char a byte. What is one mapping to the guest is one line.
+    /// Appends the text of /proc/PID/maps (man 5 proc_pid_maps), or with <paramref name="details"/> of smaps, one char a byte. What is
+    /// one mapping to the guest is one line.
     /// </summary>
-    public void WriteMaps(StringBuilder text)
+    public void WriteMaps(StringBuilder text, bool details = false)
     {
         _access.EnterRead();
         for (int i = 0; i < _vmas.Count;)
         {
             Vma first = _vmas[i];
-            ulong end = first.End;
-            for (i++; i < _vmas.Count && _vmas[i - 1].LooksLikeOne(_vmas[i]); i++)
-                end = _vmas[i].End;
+            ulong end = first.End, resident = 0, anonymous = 0;
+            int next = i + 1;
+            while (next < _vmas.Count && _vmas[next - 1].LooksLikeOne(_vmas[next]))
+                end = _vmas[next++].End;
+            for (; i < next; i++)
+            {
+                ulong here = details ? CountResident(_vmas[i]) : 0;
+                resident += here;
+                if (_vmas[i].Kind == VmaKind.Frames)
+                    anonymous += here;
+            }
             string? name = (first.Flags & VmaFlags.Heap) != 0 ? "[heap]" : (first.Flags & VmaFlags.Stack) != 0 ? "[stack]" : first.File?.MapName;
             AppendLine(text, first.Start, end, first.Access, first.IsShared, first.FileOffset, first.File?.MapDevice ?? 0, first.File?.MapInode ?? 0, name);
+            if (details)
+                AppendDetails(text, first, end - first.Start, resident, anonymous);
         }
         _access.ExitRead();
         if (Space.Vdso != 0)
@@ -45,6 +56,53 @@ internal sealed partial class MemoryManager
         }
         text.Append('\n');
     }
+
+    /// <summary>
+    /// smaps' lines behind a mapping (man 5 proc_pid_smaps). The sentry does not know what else maps a file, so all that is resident
+    /// counts as this process's own.
+    /// </summary>
+    private static void AppendDetails(StringBuilder text, Vma vma, ulong size, ulong resident, ulong anonymous)
+    {
+        Line("Size", size);
+        Line("KernelPageSize", PageSize);
+        Line("MMUPageSize", PageSize);
+        Line("Rss", resident);
+        Line("Pss", resident);
+        Line("Pss_Dirty", anonymous);
+        Line("Shared_Clean", 0);
+        Line("Shared_Dirty", 0);
+        Line("Private_Clean", resident - anonymous);
+        Line("Private_Dirty", anonymous);
+        Line("Referenced", resident);
+        Line("Anonymous", anonymous);
+        foreach (string name in s_never)
+            Line(name, 0);
+        Line("Locked", (vma.Flags & VmaFlags.Locked) != 0 ? resident : 0);
+        text.Append("THPeligible:           0\nVmFlags:");
+        Flag(" rd", (vma.Access & MapAccess.Read) != 0);
+        Flag(" wr", (vma.Access & MapAccess.Write) != 0);
+        Flag(" ex", (vma.Access & MapAccess.Execute) != 0);
+        Flag(" sh", vma.IsShared);
+        Flag(" mr", (vma.MaxAccess & MapAccess.Read) != 0);
+        Flag(" mw", (vma.MaxAccess & MapAccess.Write) != 0);
+        Flag(" me", (vma.MaxAccess & MapAccess.Execute) != 0);
+        Flag(" gd", (vma.Flags & VmaFlags.GrowsDown) != 0);
+        Flag(" lo", (vma.Flags & VmaFlags.Locked) != 0);
+        Flag(" dc", (vma.Flags & VmaFlags.DontFork) != 0);
+        Flag(" nr", (vma.Flags & VmaFlags.NoReserve) != 0);
+        Flag(" wf", (vma.Flags & VmaFlags.WipeOnFork) != 0);
+        Flag(" dd", (vma.Flags & VmaFlags.DontDump) != 0);
+        text.Append(" \n");
+
+        void Line(string name, ulong bytes) => text.Append(CultureInfo.InvariantCulture, $"{name + ":",-16}{bytes / 1024,8} kB\n");
+
+        void Flag(string name, bool on) => text.Append(on ? name : "");
+    }
+
+    private static readonly string[] s_never =
+    [
+        "KSM", "LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss",
+    ];
 
     /// <summary>Sizes for /proc/PID/status, statm and stat. Takes time in proportion to the mappings.</summary>
     public MemoryUsage GetUsage()

@@ -7,7 +7,8 @@ namespace Moat.Kernel.Syscalls;
 internal static class CredentialSyscalls
 {
     private const uint Unchanged = uint.MaxValue;
-    private const ulong AllCapabilities = (1UL << 41) - 1;
+    /// <summary>All capabilities that there are.</summary>
+    internal const ulong AllCapabilities = (1UL << 41) - 1;
     private const uint _LINUX_CAPABILITY_VERSION_1 = 0x19980330, _LINUX_CAPABILITY_VERSION_2 = 0x20071026,
         _LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 

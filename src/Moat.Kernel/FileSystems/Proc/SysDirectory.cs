@@ -1,0 +1,63 @@
+using System.Globalization;
+using System.Text;
+using Moat.Host;
+using Moat.Kernel.Events;
+using Moat.Kernel.Memory;
+using Moat.Kernel.Pipes;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs.Pseudo;
+
+namespace Moat.Kernel.FileSystems.Proc;
+
+/// <summary>/proc/sys: the settings that programs look up. They are what the sandbox does; nobody changes them.</summary>
+internal static class SysDirectory
+{
+    public static StaticDirectory Build(ProcFileSystem fs)
+    {
+        string bootId = Guid.NewGuid().ToString();
+        StaticDirectory random = new(fs);
+        random.Add("boot_id", Value(fs, bootId)).Add("entropy_avail", Value(fs, 256)).Add("poolsize", Value(fs, 256))
+            .Add("uuid", new TextFile(fs, static (_, text) => text.Append(Guid.NewGuid().ToString()).Append('\n')))
+            .Add("urandom_min_reseed_secs", Value(fs, 60)).Add("write_wakeup_threshold", Value(fs, 256));
+
+        StaticDirectory kernel = new(fs);
+        kernel.Add("cap_last_cap", Value(fs, 40)).Add("core_pattern", Value(fs, "core")).Add("domainname", Value(fs, "(none)"))
+            .Add("hostname", Value(fs, HostSystem.GetHostName())).Add("io_uring_disabled", Value(fs, 0)).Add("io_uring_group", Value(fs, -1))
+            .Add("msgmax", Value(fs, 8192)).Add("ngroups_max", Value(fs, 65536)).Add("osrelease", Value(fs, SystemSyscalls.Release))
+            .Add("ostype", Value(fs, "Linux")).Add("overflowgid", Value(fs, 65534)).Add("overflowuid", Value(fs, 65534))
+            .Add("perf_event_paranoid", Value(fs, 3)).Add("pid_max", Value(fs, TaskTable.Limit)).Add("random", random)
+            .Add("randomize_va_space", Value(fs, 2)).Add("sched_rr_timeslice_ms", Value(fs, 100)).Add("seccomp", Seccomp(fs))
+            .Add("tainted", Value(fs, 0)).Add("threads-max", Value(fs, TaskTable.Limit)).Add("unprivileged_bpf_disabled", Value(fs, 2))
+            .Add("version", Value(fs, SystemSyscalls.Version));
+
+        StaticDirectory epoll = new(fs);
+        epoll.Add("max_user_watches", Value(fs, Epoll.MaxWatches));
+        StaticDirectory files = new(fs);
+        files.Add("aio-max-nr", Value(fs, 0)).Add("aio-nr", Value(fs, 0)).Add("epoll", epoll).Add("file-max", Value(fs, long.MaxValue))
+            .Add("file-nr", Value(fs, string.Create(CultureInfo.InvariantCulture, $"0\t0\t{long.MaxValue}"))).Add("nr_open", Value(fs, 1 << 20))
+            .Add("pipe-max-size", Value(fs, Pipe.MaxSize)).Add("pipe-user-pages-hard", Value(fs, 0)).Add("pipe-user-pages-soft", Value(fs, 0))
+            .Add("protected_fifos", Value(fs, 0)).Add("protected_hardlinks", Value(fs, 1)).Add("protected_regular", Value(fs, 0))
+            .Add("protected_symlinks", Value(fs, 0)).Add("suid_dumpable", Value(fs, 0));
+
+        StaticDirectory memory = new(fs);
+        memory.Add("max_map_count", Value(fs, MemoryManager.MaxMappings)).Add("mmap_min_addr", Value(fs, (long)MemoryManager.MinMapAddress))
+            .Add("nr_hugepages", Value(fs, 0)).Add("overcommit_kbytes", Value(fs, 0)).Add("overcommit_memory", Value(fs, 0))
+            .Add("overcommit_ratio", Value(fs, 50)).Add("swappiness", Value(fs, 60)).Add("unprivileged_userfaultfd", Value(fs, 0));
+
+        StaticDirectory root = new(fs);
+        return root.Add("fs", files).Add("kernel", kernel).Add("vm", memory);
+    }
+
+    private static TextFile Value(ProcFileSystem fs, long value) => Value(fs, value.ToString(CultureInfo.InvariantCulture));
+
+    private static TextFile Value(ProcFileSystem fs, string value)
+    {
+        string line = value + "\n";
+        return new TextFile(fs, (Sentry _, StringBuilder text) => text.Append(line));
+    }
+
+    /// <summary>No filters can be set, so there are no actions to choose from.</summary>
+    private static StaticDirectory Seccomp(ProcFileSystem fs)
+        => new StaticDirectory(fs).Add("actions_avail", Value(fs, "")).Add("actions_logged", Value(fs, ""));
+}

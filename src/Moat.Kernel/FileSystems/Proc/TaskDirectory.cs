@@ -1,0 +1,120 @@
+using System.Globalization;
+using System.Text;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+using Moat.Kernel.Vfs.Pseudo;
+
+namespace Moat.Kernel.FileSystems.Proc;
+
+/// <summary>Appends the content of a file about a task; an error is what read(2) returns.</summary>
+internal delegate Errno WriteTaskText(Task task, bool isProcess, in Caller reader, StringBuilder text);
+
+/// <summary>Takes what is written to a file about a task.</summary>
+internal delegate SysResult AcceptTaskText(Task task, in Caller writer, ReadOnlySpan<byte> text);
+
+/// <summary>/proc/PID, or with <paramref name="isProcess"/> false /proc/PID/task/TID. Its files are made when first looked up, and kept.</summary>
+internal sealed class TaskDirectory(ProcFileSystem fileSystem, Task task, bool isProcess) : PseudoDirectory(fileSystem)
+{
+    private readonly Inode?[] _children = new Inode?[TaskEntries.All.Length];
+
+    public override (uint Uid, uint Gid) Owner => (task.Credentials.EffectiveUid, task.Credentials.EffectiveGid);
+
+    public override uint LinkCount => 4;
+
+    /// <summary>A number as file names have it: decimal, no sign, no leading zero.</summary>
+    public static bool TryParse(ReadOnlySpan<char> name, out int number)
+        => int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out number) && (name[0] != '0' || name.Length == 1);
+
+    public override Errno Lookup(ReadOnlySpan<char> name, out Inode? child)
+    {
+        child = null;
+        if (!IsAlive)
+            return Errno.ENOENT;
+        for (int i = 0; i < TaskEntries.All.Length; i++)
+        {
+            TaskEntry entry = TaskEntries.All[i];
+            if (!name.SequenceEqual(entry.Name) || (entry.ProcessOnly && !isProcess))
+                continue;
+            child = Get(i);
+            return Errno.OK;
+        }
+        return Errno.ENOENT;
+    }
+
+    public override Errno ReadEntries(ref long position, ref DirectoryEmitter into)
+    {
+        if (!IsAlive)
+            return Errno.ENOENT;
+        for (; position - 2 < TaskEntries.All.Length; position++)
+        {
+            int index = (int)position - 2;
+            TaskEntry entry = TaskEntries.All[index];
+            if (entry.ProcessOnly && !isProcess)
+                continue;
+            Inode child = Get(index);
+            if (!into.Emit(entry.Name, ((PseudoInode)child).Number, DirentType.FromMode(child.Type), position + 1))
+                break;
+        }
+        return Errno.OK;
+    }
+
+    private bool IsAlive => fileSystem.Sentry.Tasks.Find(task.Tid) == task;
+
+    private Inode Get(int index)
+    {
+        ref Inode? place = ref _children[index];
+        return Volatile.Read(ref place) ?? Interlocked.CompareExchange(ref place, TaskEntries.All[index].Make(fileSystem, task, isProcess), null) ?? place;
+    }
+}
+
+/// <summary>A file about a task.</summary>
+internal sealed class TaskFile(ProcFileSystem fileSystem, Task task, bool isProcess, uint permissions, WriteTaskText write, AcceptTaskText? accept)
+    : PseudoFile(fileSystem, permissions)
+{
+    public override (uint Uid, uint Gid) Owner => (task.Credentials.EffectiveUid, task.Credentials.EffectiveGid);
+
+    public override Errno Generate(in Caller opener, StringBuilder text)
+        => fileSystem.Sentry.Tasks.Find(task.Tid) == task ? write(task, isProcess, in opener, text) : Errno.ESRCH;
+
+    public override SysResult Accept(in Caller opener, ReadOnlySpan<byte> text, long offset)
+    {
+        if (accept is null)
+            return Errno.EIO;
+        return fileSystem.Sentry.Tasks.Find(task.Tid) == task ? accept(task, in opener, text) : Errno.ESRCH;
+    }
+}
+
+/// <summary>/proc/PID/task: the threads of a process.</summary>
+internal sealed class ThreadListDirectory(ProcFileSystem fileSystem, Task leader) : PseudoDirectory(fileSystem)
+{
+    private readonly System.Runtime.CompilerServices.ConditionalWeakTable<Task, TaskDirectory> _threads = [];
+
+    public override (uint Uid, uint Gid) Owner => (leader.Credentials.EffectiveUid, leader.Credentials.EffectiveGid);
+
+    public override uint LinkCount => 2 + (uint)leader.Group.ThreadCount;
+
+    public override Errno Lookup(ReadOnlySpan<char> name, out Inode? child)
+    {
+        child = TaskDirectory.TryParse(name, out int id) && fileSystem.Sentry.Tasks.Find(id) is { } task && task.Group == leader.Group
+            ? Get(task)
+            : null;
+        return child is null ? Errno.ENOENT : Errno.OK;
+    }
+
+    public override Errno ReadEntries(ref long position, ref DirectoryEmitter into)
+    {
+        Task[] tasks = leader.Group.GetTasks();
+        Array.Sort(tasks, static (a, b) => a.Tid.CompareTo(b.Tid));
+        foreach (Task task in tasks)
+        {
+            if (task.Tid + 2 < position)
+                continue;
+            if (!into.Emit(task.Tid.ToString(CultureInfo.InvariantCulture), Get(task).Number, DirentType.DT_DIR, task.Tid + 3))
+                break;
+            position = task.Tid + 3;
+        }
+        return Errno.OK;
+    }
+
+    private TaskDirectory Get(Task task) => _threads.GetValue(task, t => new TaskDirectory(fileSystem, t, isProcess: false));
+}

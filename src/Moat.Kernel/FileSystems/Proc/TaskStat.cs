@@ -1,0 +1,47 @@
+using System.Globalization;
+using System.Text;
+using Moat.Kernel.Memory;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Time;
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.FileSystems.Proc;
+
+/// <summary>/proc/PID/stat (man 5 proc_pid_stat): 52 fields on one line.</summary>
+internal static class TaskStat
+{
+    /// <summary>Nanoseconds of a clock tick (sysconf(_SC_CLK_TCK) is 100).</summary>
+    public const long Tick = HostClock.Second / 100;
+
+    private const int SIGCHLD = 17;
+
+    public static Errno Write(Task task, bool isProcess, in Caller reader, StringBuilder text)
+    {
+        ThreadGroup group = task.Group;
+        (long user, long system) = isProcess ? group.GetTimes() : task.GetTimes();
+        MemoryManager mm = task.Mm;
+        bool hasMemory = !task.HasEnded;
+        MemoryUsage use = hasMemory ? mm.GetUsage() : default;
+        ProgramArea program = hasMemory && ProcAccess.IsAllowed(in reader, task) ? mm.Program : new ProgramArea();
+        group.Actions.GetSets(out ulong ignored, out ulong caught);
+        ulong terminal = group.Sentry.Terminal is { } t && t.GetStat(out FileStat stat) == Errno.OK ? stat.Rdev : 0;
+        ulong limit = group.Limits.Get(Resource.RLIMIT_RSS).Current;
+        text.Append(CultureInfo.InvariantCulture, $"{task.Tid} ({TaskEntries.Text(task.Name)}) {task.StateLetter} {group.ParentId} {group.ProcessGroupId} {group.SessionId} ")
+            // tty_nr, tpgid, flags, minflt, cminflt, majflt, cmajflt
+            .Append(CultureInfo.InvariantCulture, $"{(int)terminal} {(terminal == 0 ? -1 : group.ProcessGroupId)} 4194304 0 0 0 0 ")
+            // utime, stime, cutime, cstime, priority, nice, num_threads, itrealvalue, starttime
+            .Append(CultureInfo.InvariantCulture, $"{user / Tick} {system / Tick} 0 0 {20 + task.Nice} {task.Nice} {group.ThreadCount} 0 {StartTicks(isProcess ? group.StartTime : task.StartTime)} ")
+            // vsize, rss, rsslim, startcode, endcode, startstack, kstkesp, kstkeip
+            .Append(CultureInfo.InvariantCulture, $"{use.Size} {use.Resident / MemoryManager.PageSize} {limit} {program.CodeStart} {program.CodeEnd} {program.StackStart} 0 0 ")
+            // signal, blocked, sigignore, sigcatch (the first 31 only), wchan, nswap, cnswap, exit_signal, processor
+            .Append(CultureInfo.InvariantCulture, $"{(task.Pending.Bits | group.Pending.Bits) & int.MaxValue} {task.Blocked & int.MaxValue} {ignored & int.MaxValue} {caught & int.MaxValue} 0 0 0 {(task.IsLeader ? SIGCHLD : -1)} 0 ")
+            // rt_priority, policy, delayacct_blkio_ticks, guest_time, cguest_time, start_data, end_data, start_brk
+            .Append(CultureInfo.InvariantCulture, $"0 {task.SchedulerPolicy} 0 0 0 {program.DataStart} {program.DataEnd} {(hasMemory ? mm.BreakStart : 0)} ")
+            // arg_start, arg_end, env_start, env_end, exit_code
+            .Append(CultureInfo.InvariantCulture, $"{program.ArgumentStart} {program.ArgumentEnd} {program.EnvironmentStart} {program.EnvironmentEnd} {(task.HasEnded ? group.ExitStatus : 0)}\n");
+        return Errno.OK;
+    }
+
+    /// <summary>Ticks between the machine's start and a time on CLOCK_MONOTONIC; sleep of the machine counts.</summary>
+    private static long StartTicks(long start) => (start + HostClock.Get(HostClock.CLOCK_BOOTTIME) - HostClock.Now) / Tick;
+}
