@@ -9,20 +9,21 @@ namespace Moat.Cli;
 /// <summary>The summary of <c>--stats</c>.</summary>
 internal static class StatisticsReport
 {
-    /// <summary>Writes it: io_uring's requests if there were any, then system calls.</summary>
+    private const int LongestTable = 12;
+
+    /// <summary>Writes it: system calls, and io_uring's requests if there were any.</summary>
     public static void Write(TextWriter to, RingStatistics uring)
     {
         to.WriteLine();
-        WriteUring(to, uring);
         WriteCalls(to);
-        to.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"managed memory allocated since the start: {GC.GetTotalAllocatedBytes() / 1024} KiB, {GC.CollectionCount(0)} collections"));
+        WriteUring(to, uring);
     }
 
     private static void WriteUring(TextWriter to, RingStatistics uring)
     {
         if (uring.Total == 0)
             return;
+        to.WriteLine();
         to.WriteLine("Moat's io_uring      requests     inline     polled     worker");
         for (IoUringOp op = 0; op < IoUringOp.LAST; op++)
         {
@@ -32,18 +33,24 @@ internal static class StatisticsReport
         }
         to.WriteLine("latency from submission to completion: " + string.Join(", ",
             new[] { 0.5, 0.9, 0.99, 0.999 }.Select(p => string.Create(CultureInfo.InvariantCulture, $"{p * 100:0.#} % in {Time(uring.Percentile(p))}"))));
-        to.WriteLine();
     }
 
     private static void WriteCalls(TextWriter to)
     {
-        to.WriteLine("system call             calls     errors   mean time  managed bytes/call");
-        foreach (CallTotals call in CallStatistics.Collect())
+        List<CallTotals> calls = CallStatistics.Collect();
+        to.WriteLine("system call             calls     errors   mean time  managed bytes/call: first 1000, then");
+        foreach (CallTotals call in calls.Take(LongestTable))
         {
             string name = SyscallTable.NameOf(call.Number) ?? "other";
+            string warm = call.Calls > CallStatistics.WarmUp ? call.WarmBytesPerCall.ToString("0.###", CultureInfo.InvariantCulture) : "-";
             to.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{name,-18} {call.Calls,10} {call.Errors,10} {Time(call.Nanoseconds / call.Calls),11} {(double)call.AllocatedBytes / call.Calls,19:0.###}"));
+                $"{name,-18} {call.Calls,10} {call.Errors,10} {Time(call.Nanoseconds / call.Calls),11} {call.ColdBytesPerCall,31:0.#} {warm,6}"));
         }
+        if (calls.Count > LongestTable)
+            to.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"and {calls.Count - LongestTable} others, {calls.Skip(LongestTable).Sum(c => c.Calls)} calls"));
+        to.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"managed memory allocated since the start: {GC.GetTotalAllocatedBytes() / 1024} KiB, {GC.CollectionCount(0)} collections"));
     }
 
     /// <summary>Nanoseconds as people read them.</summary>
