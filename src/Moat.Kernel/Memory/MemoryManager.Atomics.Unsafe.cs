@@ -71,7 +71,11 @@ internal sealed unsafe partial class MemoryManager
             return false;
         ulong within = address - vma.Start;
         if (!vma.IsShared)
+        {
+            // Waiters with FUTEX_PRIVATE_FLAG and without do not meet, even on private memory.
+            key = key with { Inode = 1 };
             return true;
+        }
         if (vma.Kind == VmaKind.HostFile)
         {
             key = new FutexKey(vma.File!.MapDevice | (1UL << 63), vma.File.MapInode, vma.FileOffset + within);
