@@ -17,27 +17,29 @@ internal static class SleepSyscalls
     }
 
     /// <summary>clock_nanosleep(2).</summary>
-    [Syscall(230, "clock_nanosleep", Support.Partial, Note = "CPU clocks: EOPNOTSUPP")]
+    [Syscall(230, "clock_nanosleep", Support.Full)]
     public static SysResult ClockNanoSleep(Task task, int clock, int flags, UserPtr<Timespec> time, UserPtr<Timespec> remaining)
     {
         const int TIMER_ABSTIME = 1;
         if (clock == HostClock.CLOCK_THREAD_CPUTIME_ID)
             return Errno.EINVAL;
-        if (TimeSyscalls.IsCpuClock(clock))
-        {
-            Errno known = CpuClock.Check(task, clock);
-            return known != Errno.OK ? known : Errno.EOPNOTSUPP;
-        }
-        if (!TimeSyscalls.IsPlainClock(clock))
-            return Errno.EINVAL;
-        if (clock is not (HostClock.CLOCK_REALTIME or HostClock.CLOCK_MONOTONIC or HostClock.CLOCK_BOOTTIME or HostClock.CLOCK_TAI))
+        bool isCpu = TimeSyscalls.IsCpuClock(clock), isAbsolute = (flags & TIMER_ABSTIME) != 0;
+        Errno known = isCpu ? CpuClock.Check(task, clock) : TimeSyscalls.IsPlainClock(clock) ? Errno.OK : Errno.EINVAL;
+        if (known != Errno.OK)
+            return known;
+        if (!isCpu && clock is not (HostClock.CLOCK_REALTIME or HostClock.CLOCK_MONOTONIC or HostClock.CLOCK_BOOTTIME or HostClock.CLOCK_TAI))
             return Errno.EOPNOTSUPP;
         Errno error = ReadTime(task, time, out long nanoseconds);
         if (error != Errno.OK)
             return error;
+        if (isCpu)
+        {
+            long until = isAbsolute ? nanoseconds : HostClock.Add(CpuClock.Get(task, clock).Value, nanoseconds);
+            return task.SleepOnCpu(until, clock, remaining, isAbsolute);
+        }
         // A duration is one on every clock; only absolute times follow a clock that is set.
-        return (flags & TIMER_ABSTIME) != 0
-            ? task.Sleep(nanoseconds, clock, default, isAbsolute: true)
+        return isAbsolute
+            ? task.Sleep(nanoseconds, clock, default, isAbsolute)
             : task.Sleep(HostClock.After(nanoseconds), HostClock.CLOCK_MONOTONIC, remaining);
     }
 

@@ -49,6 +49,7 @@ internal sealed partial class Task
         lock (Group.SignalLock)
             Group.Actions = Group.Actions.CopyForExec();
         Group.Dumpable = 1;
+        Group.DeleteTimers(all: false);
         image.SetRegisters();
         Group.EndExec();
         return RegistersAreSet;

@@ -119,7 +119,10 @@ internal sealed partial class Task
         ParkerPool.Return(_parker);
         bool last = Group.Remove(this, _exitStatus);
         if (last)
+        {
+            Group.DeleteTimers(all: true);
             Group.SetExecutable(null);
+        }
         Sentry.TaskEnded(this, last);
     }
 }

@@ -33,6 +33,31 @@ internal sealed partial class Task
         return RestartWith(_sleepRestart);
     }
 
+    /// <summary>As <see cref="Sleep"/>, on a CPU clock, which is looked at now and then.</summary>
+    public SysResult SleepOnCpu(long time, int clock, UserPtr<Timespec> remaining, bool isAbsolute)
+    {
+        const long LeastLook = 1_000_000;
+        while (true)
+        {
+            SysResult now = CpuClock.Get(this, clock);
+            if (now.IsError)
+                return now;
+            long left = time - now.Value;
+            if (left <= 0)
+                return 0;
+            WaitOutcome outcome = Block(HostClock.After(Math.Max(left / Math.Max(1, Group.ThreadCount), LeastLook)));
+            if (outcome != WaitOutcome.Interrupted)
+                continue;
+            if (isAbsolute)
+                return Errno.ERESTARTNOHAND;
+            if (!remaining.IsNull && Mm.Write(remaining, HostClock.ToTimespec(left)) != Errno.OK)
+                return Errno.EFAULT;
+            _sleepRestart ??= new SleepRestart();
+            _sleepRestart.Set(time, clock, remaining);
+            return RestartWith(_sleepRestart);
+        }
+    }
+
     private sealed class SleepRestart : RestartBlock
     {
         private long _time;
@@ -46,6 +71,7 @@ internal sealed partial class Task
             _remaining = remaining;
         }
 
-        public override SysResult Restart(Task task) => task.Sleep(_time, _clock, _remaining);
+        public override SysResult Restart(Task task)
+            => TimeSyscalls.IsCpuClock(_clock) ? task.SleepOnCpu(_time, _clock, _remaining, isAbsolute: false) : task.Sleep(_time, _clock, _remaining);
     }
 }

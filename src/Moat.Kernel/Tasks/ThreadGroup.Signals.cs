@@ -28,12 +28,13 @@ internal sealed partial class ThreadGroup
     public Errno Send(Task? target, in SigInfo info)
     {
         lock (SignalLock)
-            return SendLocked(target, in info);
+            return SendLocked(target, in info, isTimer: false, out _);
     }
 
-    private Errno SendLocked(Task? target, in SigInfo info)
+    private Errno SendLocked(Task? target, in SigInfo info, bool isTimer, out bool queued)
     {
         int signal = info.Signo;
+        queued = false;
         if (_exiting || _tasks.Count == 0 || target is { HasEnded: true })
             return Errno.OK;
         if (signal == Signal.SIGKILL)
@@ -52,9 +53,10 @@ internal sealed partial class ThreadGroup
         if (((looker.Blocked | looker.WaitedFor) & bit) == 0 && Actions.IsIgnored(signal))
             return Errno.OK;
         SignalQueue queue = target?.Pending ?? Pending;
-        if (signal < Signal.SIGRTMIN && (queue.Bits & bit) != 0)
+        if (signal < Signal.SIGRTMIN && (queue.Bits & bit) != 0 && !isTimer)
             return Errno.OK;
-        SignalNode? node = RentNode(signal < Signal.SIGRTMIN && info.Code >= 0);
+        queued = true;
+        SignalNode? node = RentNode(isTimer || (signal < Signal.SIGRTMIN && info.Code >= 0));
         if (node is not null)
         {
             node.Info = info;
@@ -131,6 +133,7 @@ internal sealed partial class ThreadGroup
         FreeNodes(Pending.Discard(set, ref _spareNodes));
         foreach (Task task in _tasks)
             FreeNodes(task.Pending.Discard(set, ref _spareNodes));
+        TimerSignalsDiscarded(set);
     }
 
     /// <summary>Takes one pending signal of <paramref name="allowed"/> for a thread: its own before the process's.</summary>
@@ -150,6 +153,7 @@ internal sealed partial class ThreadGroup
         }
         if (queue.Take(signal, out info, ref _spareNodes))
             FreeNodes(1);
+        TimerSignalTaken(ref info);
         return true;
     }
 
