@@ -65,8 +65,7 @@ internal static class ProgramLoader
             arguments.Insert(0, Encoding.Latin1.GetBytes(interpreter));
             path = interpreter;
         }
-        if (error != Errno.OK)
-            file.DropReference();
+        file.DropReference();
         return error;
     }
 

@@ -19,8 +19,11 @@ internal sealed unsafe partial class MemoryManager
         if (TryGetPiece(address.Address, sizeof(uint), write: true, out Piece piece))
         {
             // SAFETY: an aligned word lies within one page; memory-file bytes never fault.
-            seen = Interlocked.CompareExchange(ref *(uint*)piece.Host, value, expected);
             error = Errno.OK;
+            if (!piece.MayFault)
+                seen = Interlocked.CompareExchange(ref *(uint*)piece.Host, value, expected);
+            else if (!SafeCopy.CompareExchange32((uint*)piece.Host, expected, value, out seen))
+                error = Errno.EFAULT;
         }
         _access.ExitRead();
         return error;
@@ -36,14 +39,12 @@ internal sealed unsafe partial class MemoryManager
         Errno error = Errno.EFAULT;
         if (TryGetPiece(address.Address, sizeof(uint), write: false, out Piece piece))
         {
-            uint word;
+            // SAFETY: as above; a host file's word is read by the routine that survives faults.
             error = Errno.OK;
-            // SAFETY: as above; a host file's word is read by the copy that survives faults.
             if (!piece.MayFault)
-                word = Volatile.Read(ref *(uint*)piece.Host);
-            else if (SafeCopy.Copy(&word, piece.Host, sizeof(uint)) != 0)
-                (word, error) = (0, Errno.EFAULT);
-            value = word;
+                value = Volatile.Read(ref *(uint*)piece.Host);
+            else if (!SafeCopy.Load32((uint*)piece.Host, out value))
+                error = Errno.EFAULT;
         }
         _access.ExitRead();
         return error;

@@ -61,7 +61,8 @@ internal sealed class FakeAddressSpace : AddressSpace
     {
         if (((address | length | offset) & 4095) != 0 || length == 0)
             return -(int)Errno.EINVAL;
-        if (Fails())
+        // Every page is remembered: a host with little room for mappings.
+        if (Fails() || length > 4UL << 30)
             return -(int)Errno.ENOMEM;
         for (ulong i = 0; i < length; i += 4096)
             _pages[address + i] = new Page(fd, offset + i, access, shared);

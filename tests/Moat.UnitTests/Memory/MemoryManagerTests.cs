@@ -24,7 +24,7 @@ public sealed class MemoryManagerTests
         Random random = new(seed);
         using MemoryFixture f = new();
         AddressModel model = new(f, random);
-        for (int step = 0; step < 2500; step++)
+        for (int step = 0; step < 1500; step++)
             model.Step(step);
         f.Mm.DropUser();
         Assert.Equal(0UL, f.Frames.Charged);

@@ -19,7 +19,7 @@ public sealed class VmaSetTests
         VmaSet set = new();
         (MapAccess Access, ulong Offset)?[] model = new (MapAccess, ulong)?[Pages];
         List<Vma> detached = [];
-        for (int step = 0; step < 4000; step++)
+        for (int step = 0; step < 1200; step++)
         {
             int first = random.Next((int)Pages), last = Math.Min((int)Pages, first + 1 + random.Next(12));
             ulong start = Base + ((ulong)first * Page), end = Base + ((ulong)last * Page);
