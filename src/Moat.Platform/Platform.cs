@@ -66,6 +66,13 @@ public abstract class AddressSpace : IDisposable
     public abstract int Populate(ulong address, ulong length, bool write);
 
     /// <summary>
+    /// Replaces a system call instruction by something faster, if the code around it allows. <paramref name="code"/>: the bytes of the
+    /// file that is mapped there, privately and not writable, with the instruction at <paramref name="offset"/>. The guest sees no
+    /// difference but in its own code bytes. False: nothing was changed, and asking again is of no use.
+    /// </summary>
+    public virtual bool PatchCall(GuestThread thread, ulong site, ReadOnlySpan<byte> code, int offset) => false;
+
+    /// <summary>
     /// Makes a guest thread that is ready for <see cref="GuestThread.Switch"/>; its registers are zero until set.
     /// Any sentry thread may call it. Throws <see cref="HostException"/> when the host refuses (EAGAIN).
     /// </summary>
@@ -176,6 +183,12 @@ public abstract class GuestThread : IDisposable
 
     /// <summary>Puts the FPU into its initial state (a new program, a signal handler's start).</summary>
     public abstract void ResetFpuState();
+
+    /// <summary>
+    /// The address of a system call instruction that this thread executes often and that could be patched
+    /// (<see cref="AddressSpace.PatchCall"/>); 0: none. Told once, after a stop for a system call.
+    /// </summary>
+    public virtual ulong TakeHotCall() => 0;
 
     /// <summary>Resumes the guest and waits until it stops.</summary>
     public abstract StopReason Switch();

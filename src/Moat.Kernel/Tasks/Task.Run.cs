@@ -105,6 +105,8 @@ internal sealed partial class Task
 
     private void ServeCall()
     {
+        if (Thread.TakeHotCall() is not 0 and ulong site)
+            Mm.PatchCall(Thread, site);
         GuestCall call = Thread.Call;
         // The number is 32 bits wide; the rest of rax is ignored.
         Args.Number = (int)call.Number;

@@ -27,8 +27,9 @@ internal static class Slot
     /// <summary>How long the stub may spin for a reply, in steps; written by the sentry only.</summary>
     public const int Spins = 0x100;
 
-    /// <summary>RIP RSP RBX RBP R12 R13 R14 R15 of the fast path (reserved).</summary>
-    public const int FastRegisters = 0x140;
+    // The fast path: where a patched call returns to; the stub's own address of the slot (written by the sentry); RDI, RSI, RDX and
+    // R10 while the stub sleeps.
+    public const int FastRip = 0x140, Self = 0x148, FastSaved = 0x150;
 
     // The SIGNAL event: u32 number, u32 si_code, u64 addresses of siginfo and ucontext; u32 si_arch. The DONE event: a result.
     // Context and bases are there after a CALL event as well.
@@ -46,12 +47,14 @@ internal static class Slot
 
     /// <summary>
     /// Values of <see cref="Operation"/>, 16 bits. Resume: C0 bit 0 sets FS base to C1, bit 1 GS base to C2. Result: the same, with
-    /// <see cref="Result"/> to rax. SystemCall: the number in <see cref="Result"/>, C0 to C5. Trap, Clone and SetFs are reserved.
+    /// <see cref="Result"/> to rax. SystemCall: the number in <see cref="Result"/>, C0 to C5. Trap: after a FAST event, make the call again
+    /// as a trap, so that there is a frame. Clone and SetFs are reserved.
     /// </summary>
     public const ushort OpResume = 1, OpSystemCall = 2, OpTrap = 3, OpClone = 4, OpSetFs = 5, OpExit = 6, OpResult = 7;
 
     // Offsets in the host's struct ucontext and siginfo_t.
-    public const int ContextRegisters = 40, ContextRax = ContextRegisters + 13 * 8, ContextFpuPointer = 224, ContextEnd = 304;
+    public const int ContextRegisters = 40, ContextRax = ContextRegisters + 13 * 8, ContextRip = ContextRegisters + 16 * 8;
+    public const int ContextFpuPointer = 224, ContextEnd = 304;
     public const int InfoCode = 8, InfoAddress = 16, InfoSize = 128;
 }
 
@@ -78,6 +81,12 @@ internal static class Control
 
     /// <summary>Host calls: u32 number, u32 flags, u64 unused, six arguments; 64 bytes each.</summary>
     public const int Calls = 0x100, CallSize = 64, MaxCalls = 48;
+
+    /// <summary>In place of a call's number: store the second argument at the address in the first, eight bytes in one go.</summary>
+    public const uint Poke = 0xF000;
+
+    // Patched call sites, in the part that the guest cannot write: addresses of entries, the entries, what follows a call.
+    public const int PatchTable = 0x1000, PatchEntries = 0x2000, PatchTails = 0x6000, PatchEnd = 0x8000;
 
     /// <summary>Flags of a call: run it even after an error; its own error does not count.</summary>
     public const uint Always = 1, IgnoreError = 2;

@@ -9,7 +9,7 @@ namespace Moat.Platform.Trap;
 /// can jump anywhere into it with any registers; it can do nothing here that it could not do itself, and its filter
 /// holds for the host calls.
 /// </summary>
-internal sealed class StubGuestCode
+internal sealed partial class StubGuestCode
 {
     private const int SYS_rt_sigreturn = 15, SYS_exit = 60, SYS_arch_prctl = 158, SYS_futex = 202;
     private const int ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002;
@@ -20,6 +20,7 @@ internal sealed class StubGuestCode
     {
         _useFsGsBase = useFsGsBase;
         Code = new Assembler(64);
+        CreateFastLabels();
         Assemble();
     }
 
@@ -33,7 +34,7 @@ internal sealed class StubGuestCode
         Label signal = c.CreateLabel(), publish = c.CreateLabel(), wait = c.CreateLabel(), spin = c.CreateLabel();
         Label sleep = c.CreateLabel(), again = c.CreateLabel(), awake = c.CreateLabel(), reply = c.CreateLabel();
         Label number = c.CreateLabel(), resume = c.CreateLabel(), bases = c.CreateLabel(), other = c.CreateLabel();
-        Label result = c.CreateLabel(), exit = c.CreateLabel();
+        Label result = c.CreateLabel(), exit = c.CreateLabel(), interrupt = c.CreateLabel();
 
         // rdi: signal, rsi: siginfo_t, rdx: ucontext. The host leaves the guest's AC flag set: every access is aligned.
         c.mov(rbx, rsp);
@@ -50,7 +51,7 @@ internal sealed class StubGuestCode
         c.mov(eax, __dword_ptr[rsi + Slot.InfoCode]);
         c.mov(ecx, __dword_ptr[rsi + 28]); // si_arch
         c.cmp(edi, 31); // SIGSYS
-        c.jne(signal);
+        c.jne(interrupt);
         c.cmp(eax, 1); // SYS_SECCOMP
         c.jne(signal);
         c.cmp(ecx, unchecked((int)SeccompData.AuditArchX86_64));
@@ -65,6 +66,11 @@ internal sealed class StubGuestCode
         for (var i = 1; i < call.Length; i++)
             c.mov(__qword_ptr[rbx + Slot.Arguments + 8 * (i - 1)], copies[i]);
         c.jmp(publish);
+
+        c.Label(ref interrupt);
+        c.cmp(edi, TrapThread.InterruptSignal);
+        c.jne(signal);
+        CheckFastPath(signal);
 
         c.Label(ref signal);
         c.mov(__dword_ptr[rbx + Slot.SignalNumber], edi);
@@ -148,6 +154,7 @@ internal sealed class StubGuestCode
         c.mov(eax, SYS_exit);
         c.syscall();
         c.hlt();
+        FastPath();
     }
 
     private void SetBases(Label resume)

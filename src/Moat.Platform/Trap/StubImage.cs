@@ -9,7 +9,14 @@ namespace Moat.Platform.Trap;
 /// </summary>
 internal sealed class StubImage
 {
-    private StubImage(int fd) => Fd = fd;
+    private StubImage(int fd, ulong fastEntry)
+    {
+        Fd = fd;
+        FastEntry = fastEntry;
+    }
+
+    /// <summary>Where the entries of patched call sites go.</summary>
+    public ulong FastEntry { get; }
 
     /// <summary>The memfd to execute.</summary>
     public int Fd { get; }
@@ -19,21 +26,23 @@ internal sealed class StubImage
     {
         var image = new byte[StubLayout.ImageSize];
         // The handler and the entry point are the first instructions of their pages.
-        Place(image, StubLayout.GuestCode, new StubGuestCode(useFsGsBase).Code);
+        var guest = new StubGuestCode(useFsGsBase);
+        AssemblerResult places = Place(image, StubLayout.GuestCode, guest.Code);
         Place(image, StubLayout.ServiceCode, new StubServiceCode(HostSyscall.GetPid()).Code);
         WriteData(image.AsSpan((int)(StubLayout.Data - StubLayout.Image)));
         StaticElf.WriteHeaders(image, StubLayout.Image, StubLayout.ServiceCode);
-        return new StubImage(StaticElf.CreateFile("moat-stub\0"u8, image));
+        return new StubImage(StaticElf.CreateFile("moat-stub\0"u8, image), places.GetLabelRIP(guest.FastEntry));
     }
 
-    private static void Place(byte[] image, ulong address, Assembler code)
+    private static AssemblerResult Place(byte[] image, ulong address, Assembler code)
     {
         using var stream = new MemoryStream();
-        code.Assemble(new StreamCodeWriter(stream), address);
+        AssemblerResult places = code.Assemble(new StreamCodeWriter(stream), address, BlockEncoderOptions.ReturnNewInstructionOffsets);
         byte[] bytes = stream.ToArray();
         if (bytes.Length > 0x1000)
             throw new InvalidOperationException("the stub's code outgrew its page");
         bytes.CopyTo(image, (int)(address - StubLayout.Image));
+        return places;
     }
 
     private static void WriteData(Span<byte> data)

@@ -18,6 +18,15 @@ internal static class StubLayout
     /// <summary>Bytes of the image.</summary>
     public const ulong ImageSize = 0x4000;
 
+    /// <summary>Addresses of patch entries, within reach of an absolute jump; the guest can map nothing there.</summary>
+    public const ulong PatchTable = 0x6_0000;
+
+    /// <summary>Code of patched call sites: <see cref="Control.PatchEntries"/> up to <see cref="Control.PatchEnd"/>.</summary>
+    public const ulong PatchCode = Image + 0x10_0000;
+
+    /// <summary>The part of <see cref="PatchCode"/> where calls have returned: guest code again.</summary>
+    public const ulong PatchTails = PatchCode + Control.PatchTails - Control.PatchEntries;
+
     /// <summary>The slot file: control area, then slots.</summary>
     public const ulong Slots = 0x7001_0000_0000;
 

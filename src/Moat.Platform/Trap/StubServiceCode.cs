@@ -88,7 +88,7 @@ internal sealed class StubServiceCode
         Assembler c = Code;
         Label wait = c.CreateLabel(), sleep = c.CreateLabel(), have = c.CreateLabel(), call = c.CreateLabel();
         Label run = c.CreateLabel(), next = c.CreateLabel(), done = c.CreateLabel(), ok = c.CreateLabel();
-        Label error = c.CreateLabel(), notClone = c.CreateLabel();
+        Label error = c.CreateLabel(), notClone = c.CreateLabel(), poke = c.CreateLabel();
         c.Label(ref loop);
         c.xor(ecx, ecx);
         c.Label(ref wait);
@@ -126,6 +126,8 @@ internal sealed class StubServiceCode
         for (var i = 0; i < arguments.Length; i++)
             c.mov(arguments[i], __qword_ptr[rbx + 16 + 8 * i]);
         c.mov(eax, __dword_ptr[rbx]);
+        c.cmp(eax, (int)Control.Poke);
+        c.je(poke);
         c.mov(r15d, eax);
         c.syscall();
         c.cmp(r15d, SYS_clone);
@@ -145,6 +147,11 @@ internal sealed class StubServiceCode
         c.add(rbx, Control.CallSize);
         c.dec(r13d);
         c.jmp(call);
+
+        // The sentry has made the page writable; should it be gone, the stub dies of it.
+        c.Label(ref poke);
+        c.mov(__qword_ptr[rdi], rsi);
+        c.jmp(next);
 
         c.Label(ref done);
         c.test(r14d, r14d);

@@ -27,6 +27,7 @@ public sealed unsafe partial class TrapAddressSpace
         lock (_requestGate)
         {
             UnmapLeftovers();
+            MapPatches();
             foreach (int signal in HandledSignals)
                 Add(SYS_rt_sigaction, 0, (ulong)signal, StubLayout.Data + StubLayout.Sigaction, 0, 8);
             Add(SYS_prctl, 0, 38 /* PR_SET_NO_NEW_PRIVS */, 1);

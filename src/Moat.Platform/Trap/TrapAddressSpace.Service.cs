@@ -21,6 +21,7 @@ public sealed unsafe partial class TrapAddressSpace
             return -EINVAL;
         lock (_requestGate)
         {
+            DropPatches(address, length);
             Add(SYS_mmap, 0, address, length, (ulong)access, MAP_SHARED | MAP_FIXED, StubLayout.MemoryFd, fileOffset);
             return RunRequest();
         }
@@ -35,6 +36,7 @@ public sealed unsafe partial class TrapAddressSpace
         {
             if (_dead)
                 return -ESRCH;
+            DropPatches(address, length);
             int sent = HostSyscall.SendDescriptor(_socket, hostFd);
             if (sent < 0)
                 return sent;
@@ -60,6 +62,7 @@ public sealed unsafe partial class TrapAddressSpace
             return -EINVAL;
         lock (_requestGate)
         {
+            DropPatches(address, length);
             Add(SYS_munmap, 0, address, length);
             return RunRequest();
         }
@@ -91,7 +94,8 @@ public sealed unsafe partial class TrapAddressSpace
 
     private static bool InGuestSpace(ulong address, ulong length)
         => ((address | length) & 0xfff) == 0 && length != 0 && address >= StubLayout.GuestMin
-            && address < StubLayout.GuestMax && length <= StubLayout.GuestMax - address;
+            && address < StubLayout.GuestMax && length <= StubLayout.GuestMax - address
+            && (address >= StubLayout.PatchTable + 0x1000 || address + length <= StubLayout.PatchTable);
 
     // Adds a host call to the request under construction. The caller holds the gate.
     private void Add(uint nr, uint flags, params ReadOnlySpan<ulong> arguments)

@@ -45,12 +45,14 @@ public sealed unsafe partial class TrapThread
 
     private byte* Frame()
     {
-        if (_frame == null)
+        if (_frame == null && (!_fast || TrapAgain()))
         {
             ulong context = Volatile.Read(ref *(ulong*)(_slot + Slot.Context));
             if ((context & 7) == 0 && InSlot(context, Slot.ContextEnd))
             {
                 _frame = _slot + (context - _stubSlot);
+                if (_fast)
+                    ((GuestRegisters*)(_frame + Slot.ContextRegisters))->Rip = _space.Patches!.ToGuest(Volatile.Read(ref *(ulong*)(_slot + Slot.FastRip)));
             }
             else
             {
@@ -59,6 +61,7 @@ public sealed unsafe partial class TrapThread
             }
         }
 
+        _fast = false;
         if (_hasResult)
         {
             _hasResult = false;

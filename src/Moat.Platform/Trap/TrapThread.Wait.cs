@@ -97,10 +97,15 @@ public sealed unsafe partial class TrapThread
     // Replies to the last event and waits for the next. False when the thread is gone.
     private bool Exchange()
     {
-        bool spin = TakePermit();
         uint operation = _hasResult ? Slot.OpResult : Slot.OpResume;
         _hasResult = false;
-        uint seen = SlotExchange.Run(_slot, _event, spin ? s_firstSpin : 0, operation, _result);
+        return Exchange(operation, _result);
+    }
+
+    private bool Exchange(uint operation, ulong value)
+    {
+        bool spin = TakePermit();
+        uint seen = SlotExchange.Run(_slot, _event, spin ? s_firstSpin : 0, operation, value);
         if (seen == _event)
             return Wait(spin);
         _event = seen;

@@ -62,15 +62,30 @@ public sealed unsafe partial class TrapThread : GuestThread
     /// <inheritdoc/>
     public override ulong FsBase
     {
-        get => _setFs || !_space.Platform.HasFsGsBase ? _fsBase : *(ulong*)(_slot + Slot.FsBase);
+        get
+        {
+            // The fast path does not tell it.
+            if (_fast)
+                Frame();
+            return _setFs || !_space.Platform.HasFsGsBase ? _fsBase : *(ulong*)(_slot + Slot.FsBase);
+        }
+
         set => SetBase(value, ref _fsBase, ref _setFs);
     }
 
     /// <inheritdoc/>
     public override ulong GsBase
     {
-        get => _setGs || !_space.Platform.HasFsGsBase ? _gsBase : *(ulong*)(_slot + Slot.GsBase);
-        set => SetBase(value, ref _gsBase, ref _setGs);
+        // Until the guest wants it, the register holds the slot's address, for patched calls.
+        get => _guestHasGs ? _setGs || !_space.Platform.HasFsGsBase ? _gsBase : *(ulong*)(_slot + Slot.GsBase) : 0;
+        set
+        {
+            if (value == 0 && !_guestHasGs)
+                return;
+            _guestHasGs = true;
+            _space.StopPatching();
+            SetBase(value, ref _gsBase, ref _setGs);
+        }
     }
 
     /// <inheritdoc/>
@@ -90,11 +105,20 @@ public sealed unsafe partial class TrapThread : GuestThread
             PrepareResume();
             bool alive = Exchange();
             _frame = null;
+            _fast = false;
             int state = Interlocked.Exchange(ref _state, 0);
             if (!alive)
                 return Die();
-            if (*(ushort*)(_slot + Slot.Kind) == Slot.KindCall)
-                return StopReason.Syscall;
+            switch (*(ushort*)(_slot + Slot.Kind))
+            {
+                case Slot.KindFast when _space.Patches is not null:
+                    _fast = true;
+                    return StopReason.Syscall;
+                case Slot.KindCall:
+                    NoteTrap();
+                    return StopReason.Syscall;
+            }
+
             if (ClassifySignal() is { } reason)
                 return reason;
             // The interrupt, or a signal from outside. One that belongs to a request which is gone already is nobody's.
@@ -135,6 +159,11 @@ public sealed unsafe partial class TrapThread : GuestThread
         GuestRegisters blank = default;
         (blank.Cs, blank.Gs, blank.Fs, blank.Ss, blank.Rflags) = (registers.Cs, registers.Gs, registers.Fs, registers.Ss, 0x202);
         registers = blank;
+        if (_space.CanPatch)
+            SetBase(_stubSlot, ref _gsBase, ref _setGs);
+        else
+            _guestHasGs = true;
+        *(ulong*)(_slot + Slot.Self) = _stubSlot;
         return true;
     }
 
@@ -149,6 +178,9 @@ public sealed unsafe partial class TrapThread : GuestThread
                 _exceptionIsCall = true;
                 Registers.Rip -= 2; // the length of int 0x80
                 return StopReason.Fault;
+            case TrapAddressSpace.SIGILL when code > 0 && _space.Patches is { } patches && patches.IsOldCall(Registers.Rip):
+                TakeOldCall();
+                return StopReason.Syscall;
             case TrapAddressSpace.SIGSEGV or TrapAddressSpace.SIGBUS or TrapAddressSpace.SIGFPE
                 or TrapAddressSpace.SIGILL or TrapAddressSpace.SIGTRAP when code > 0: // not by kill(2)
                 return StopReason.Fault;
@@ -178,6 +210,10 @@ public sealed unsafe partial class TrapThread : GuestThread
 
     private void PrepareResume()
     {
+        if (_fast && (_setFs || _setGs))
+            Frame();
+        if (_frame != null && _space.Patches is { } patches)
+            Registers.Rip = patches.ToStub(Registers.Rip);
         if (!_setFs && !_setGs && !_basesAreSet)
             return;
         ulong* arguments = (ulong*)(_slot + Slot.CommandArguments);

@@ -1,0 +1,197 @@
+using System.Buffers.Binary;
+
+namespace Moat.Platform.Trap;
+
+/// <summary>One patch: eight bytes of guest code to be replaced in one store.</summary>
+internal readonly record struct CallPatch(ulong Site, ulong Address, ulong Bytes, int Index, bool HasTail);
+
+/// <summary>
+/// System call instructions that were replaced by a jump: no trap, no signal frame. Two forms, both of eight bytes that lie in one
+/// cache line and are stored in one go:
+/// <c>mov eax, number; syscall</c> becomes <c>jmp [entry]</c>, and whoever jumps to the old <c>syscall</c> finds 06, which is no instruction
+/// (<see cref="IsOldCall"/>); <c>syscall; cmp rax, limit</c> becomes the same jump, and the comparison moves behind the call (its tail).
+/// The second form has no good answer for a thread that is between the two, so it is made while the process has one thread.
+/// </summary>
+internal sealed unsafe class CallPatches
+{
+    private const int EntrySize = 32, MaxEntries = (Control.PatchTails - Control.PatchEntries) / EntrySize;
+    private const int MaxTails = (Control.PatchEnd - Control.PatchTails) / EntrySize;
+
+    // The jump that replaces the call: ff 24 25 and an absolute address of four bytes.
+    private const int JumpLength = 7;
+
+    private readonly byte* _base;
+    private readonly ulong _fastEntry;
+    private readonly CallPatch[] _entries = new CallPatch[MaxEntries];
+    private int _count, _tails;
+
+    public CallPatches(byte* control, ulong fastEntry)
+    {
+        _base = control;
+        _fastEntry = fastEntry;
+    }
+
+    /// <summary>
+    /// Decides whether a site can be patched, and writes its entry. <paramref name="code"/> has the site at <paramref name="offset"/>.
+    /// </summary>
+    public bool Prepare(ulong site, ReadOnlySpan<byte> code, int offset, uint number, bool singleThreaded, out CallPatch patch)
+    {
+        patch = default;
+        if (_count == MaxEntries || Find(site) >= 0 || code.Length < offset + 8 || offset < 6 || code[offset] != 0x0f || code[offset + 1] != 0x05)
+            return false;
+        // rt_sigreturn: the frame is the point of it.
+        if (number == 15)
+            return false;
+        bool isMove = code[offset - 5] == 0xb8 && (code[offset - 6] & 0xf0) != 0x40
+            && BinaryPrimitives.ReadUInt32LittleEndian(code[(offset - 4)..]) == number;
+        bool isCompare = code[offset + 2] == 0x48 && code[offset + 3] == 0x3d;
+        if (!isMove && !(isCompare && singleThreaded && _tails < MaxTails && !IsTarget(code, offset)))
+            return false;
+        ulong address = isMove ? site - 5 : site;
+        if ((address & 63) > 56 || Overlaps(address))
+            return false;
+        Span<byte> bytes = stackalloc byte[8];
+        code.Slice(isMove ? offset - 5 : offset, 8).CopyTo(bytes);
+        bytes[0] = 0xff;
+        bytes[1] = 0x24;
+        bytes[2] = 0x25;
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes[3..], (uint)StubLayout.PatchTable + (uint)(_count * 8));
+        if (!isMove)
+            bytes[JumpLength] = 0x90;
+        WriteEntry(site, number, isMove, code.Slice(offset + 2, 6));
+        patch = new CallPatch(site, address, BinaryPrimitives.ReadUInt64LittleEndian(bytes), _count, !isMove);
+        return true;
+    }
+
+    /// <summary>The patch is about to be in the guest.</summary>
+    public void Commit(in CallPatch patch)
+    {
+        _entries[patch.Index] = patch;
+        if (patch.HasTail)
+            _tails++;
+        Volatile.Write(ref _count, patch.Index + 1);
+    }
+
+    /// <summary>Forgets the sites in a range. Their entries stay for threads that are in them.</summary>
+    public void Drop(ulong from, ulong to)
+    {
+        for (var i = 0; i < _count; i++)
+        {
+            if (_entries[i].Site >= from && _entries[i].Site < to)
+                _entries[i] = default;
+        }
+    }
+
+    /// <summary>True when a fault at this address is a jump to a call that a patch has replaced.</summary>
+    public bool IsOldCall(ulong rip) => Find(rip) is >= 0 and var i && !_entries[i].HasTail;
+
+    /// <summary>Where a thread must go on whose instruction pointer is behind a replaced call: there, or in the call's tail.</summary>
+    public ulong ToStub(ulong rip) => Find(rip - 2) is >= 0 and var i && _entries[i].HasTail ? Tail(i) : rip;
+
+    /// <summary>What the guest shall see of an address where a patched call returns.</summary>
+    public ulong ToGuest(ulong rip)
+    {
+        if (rip < StubLayout.PatchTails || rip >= StubLayout.PatchTails + MaxTails * EntrySize)
+            return rip;
+        for (var i = 0; i < _count; i++)
+        {
+            if (_entries[i].HasTail && Tail(i) == rip)
+                return _entries[i].Site + 2;
+        }
+
+        return rip;
+    }
+
+    /// <summary>Makes every entry trap: <c>mov eax, number; syscall; mov rcx, return; jmp rcx</c>.</summary>
+    public void Disarm()
+    {
+        for (var i = 0; i < _count; i++)
+        {
+            byte* entry = _base + Control.PatchEntries + i * EntrySize;
+            bool hasMove = *entry == 0xb8;
+            byte* at = entry + (hasMove ? 5 : 0);
+            ulong target = *(ulong*)(at + 2);
+            at[0] = 0x0f;
+            at[1] = 0x05;
+            at[2] = 0x48;
+            at[3] = 0xb9;
+            *(ulong*)(at + 4) = target;
+            at[12] = 0xff;
+            at[13] = 0xe1;
+        }
+    }
+
+    private bool Overlaps(ulong address)
+    {
+        foreach (ref readonly CallPatch e in _entries.AsSpan(0, _count))
+        {
+            if (e.Address < address + 8 && address < e.Address + 8)
+                return true;
+        }
+
+        return false;
+    }
+
+    private int Find(ulong site)
+    {
+        int count = Volatile.Read(ref _count);
+        for (var i = 0; i < count; i++)
+        {
+            if (_entries[i].Site == site && site != 0)
+                return i;
+        }
+
+        return -1;
+    }
+
+    private ulong Tail(int index) => *(ulong*)(_base + Control.PatchEntries + index * EntrySize + 2);
+
+    private void WriteEntry(ulong site, uint number, bool isMove, ReadOnlySpan<byte> compare)
+    {
+        byte* entry = _base + Control.PatchEntries + _count * EntrySize;
+        ulong address = StubLayout.PatchCode + (ulong)(_count * EntrySize);
+        ulong back = site + 2;
+        var length = 0;
+        if (isMove)
+        {
+            entry[length++] = 0xb8;
+            *(uint*)(entry + length) = number;
+            length += 4;
+        }
+        else
+        {
+            // The comparison, then jmp [rip+0] to what follows it.
+            byte* tail = _base + Control.PatchTails + _tails * EntrySize;
+            back = StubLayout.PatchTails + (ulong)(_tails * EntrySize);
+            compare.CopyTo(new Span<byte>(tail, 6));
+            tail[6] = 0xff;
+            tail[7] = 0x25;
+            *(uint*)(tail + 8) = 0;
+            *(ulong*)(tail + 12) = site + 8;
+        }
+
+        // mov rcx, back; jmp fast
+        entry[length++] = 0x48;
+        entry[length++] = 0xb9;
+        *(ulong*)(entry + length) = back;
+        length += 8;
+        entry[length++] = 0xe9;
+        *(int*)(entry + length) = (int)(_fastEntry - (address + (ulong)length + 4));
+        *(ulong*)(_base + Control.PatchTable + _count * 8) = address;
+    }
+
+    // A jump near by that would land inside the replaced bytes; judged at every offset, so that it errs towards refusal.
+    private static bool IsTarget(ReadOnlySpan<byte> code, int offset)
+    {
+        for (var i = 0; i + 6 <= code.Length; i++)
+        {
+            int near = code[i] == 0xeb || (code[i] & 0xf0) == 0x70 ? i + 2 + (sbyte)code[i + 1] : -1;
+            int far = code[i] is 0xe9 or 0xe8 ? i + 5 + BinaryPrimitives.ReadInt32LittleEndian(code[(i + 1)..])
+                : code[i] == 0x0f && (code[i + 1] & 0xf0) == 0x80 ? i + 6 + BinaryPrimitives.ReadInt32LittleEndian(code[(i + 2)..]) : -1;
+            if ((near > offset && near < offset + 8) || (far > offset && far < offset + 8))
+                return true;
+        }
+
+        return false;
+    }
+}

@@ -1,0 +1,77 @@
+namespace Moat.Platform.Trap;
+
+/// <summary>Patched call sites of this address space; see <see cref="CallPatches"/>.</summary>
+public sealed unsafe partial class TrapAddressSpace
+{
+    private CallPatches? _patches;
+    private volatile bool _patchingStopped;
+
+    internal bool CanPatch => !_patchingStopped;
+
+    /// <summary>Guest threads that exist.</summary>
+    internal int ThreadCount
+    {
+        get
+        {
+            int count = 0;
+            lock (_slotsGate)
+            {
+                foreach (TrapThread? thread in _threads.AsSpan(0, _slotsUsed))
+                    count += thread is null ? 0 : 1;
+            }
+
+            return count;
+        }
+    }
+
+    /// <summary>The patches, null while there are none. Look-ups take no lock.</summary>
+    internal CallPatches? Patches => Volatile.Read(ref _patches);
+
+    /// <inheritdoc/>
+    public override bool PatchCall(GuestThread thread, ulong site, ReadOnlySpan<byte> code, int offset)
+    {
+        lock (_requestGate)
+        {
+            if (_dead || _patchingStopped)
+                return false;
+            CallPatches patches = _patches ?? new CallPatches(_base, _platform.Image.FastEntry);
+            if (!patches.Prepare(site, code, offset, ((TrapThread)thread).Call.Number, ThreadCount == 1, out CallPatch patch))
+                return false;
+            ulong page = patch.Address & ~0xfffUL;
+            Add(SYS_mprotect, 0, page, 0x1000, 7 /* read, write, execute */);
+            Add(Control.Poke, 0, patch.Address, patch.Bytes);
+            Add(SYS_mprotect, Control.Always, page, 0x1000, 5 /* read, execute */);
+            // Known before it is there: whoever meets it at once finds it.
+            patches.Commit(in patch);
+            Volatile.Write(ref _patches, patches);
+            if (RunRequest() >= 0)
+                return true;
+            patches.Drop(site, site + 1);
+            return false;
+        }
+    }
+
+    /// <summary>
+    /// The guest wants the GS register for itself: patched calls trap again, and no new ones are made.
+    /// </summary>
+    internal void StopPatching()
+    {
+        lock (_requestGate)
+        {
+            _patchingStopped = true;
+            if (!_dead)
+                _patches?.Disarm();
+        }
+    }
+
+    private void MapPatches()
+    {
+        const ulong PROT_READ = 1, PROT_EXEC = 4;
+        Add(SYS_mmap, 0, StubLayout.PatchTable, 0x1000, PROT_READ, MAP_SHARED | MAP_FIXED, StubLayout.SlotsFd, Control.PatchTable);
+        Add(SYS_mmap, 0, StubLayout.PatchCode, Control.PatchEnd - Control.PatchEntries, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED,
+            StubLayout.SlotsFd, Control.PatchEntries);
+    }
+
+    // What is mapped there from now on has not been patched.
+    private void DropPatches(ulong address, ulong length) => _patches?.Drop(address, address + length);
+}
