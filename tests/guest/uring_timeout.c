@@ -54,7 +54,7 @@ TEST(by_time)
 
 TEST(in_the_order_of_their_times)
 {
-    struct __kernel_timespec a = ms(30), b = ms(10), c = ms(20);
+    struct __kernel_timespec a = ms(60), b = ms(20), c = ms(40);
     ring_init(&r, 8, 0);
     add_timeout(&r, &a, 0, 0, 1);
     add_timeout(&r, &b, 0, 0, 2);
@@ -509,9 +509,11 @@ TEST(many_at_once)
     static bool seen[N];
     memset(seen, 0, sizeof seen);
     ring_init(&r, 256, 0);
+    uint64_t base = mt_now_ns(CLOCK_MONOTONIC) + 20 * MS; // absolute: however long the submission takes
     for (int i = 0; i < N; i++) {
-        ts[i] = ms(1 + (i * 7) % 23);
-        add_timeout(&r, &ts[i], 0, 0, i);
+        uint64_t at = base + (1 + (i * 7) % 23) * 2 * MS;
+        ts[i] = (struct __kernel_timespec){(long long)(at / 1000000000), (long long)(at % 1000000000)};
+        add_timeout(&r, &ts[i], 0, IORING_TIMEOUT_ABS, i);
     }
     ring_submit(&r);
     int last = 0;
