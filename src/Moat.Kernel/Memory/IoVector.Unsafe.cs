@@ -17,6 +17,9 @@ internal sealed unsafe class IoVector : IDisposable
     /// <summary>Some span is backed by a host file that may be truncated: managed code must not touch it.</summary>
     public bool MayFault { get; set; }
 
+    /// <summary>The guest gave more memory than this, but what follows is not accessible: whoever would need it answers EFAULT.</summary>
+    public bool IsCut { get; set; }
+
     /// <summary>Bytes not yet consumed.</summary>
     public ulong Remaining { get; private set; }
 
@@ -31,7 +34,7 @@ internal sealed unsafe class IoVector : IDisposable
     {
         _count = _index = 0;
         Remaining = 0;
-        MayFault = false;
+        MayFault = IsCut = false;
     }
 
     /// <summary>Appends a host span; neighbours merge.</summary>

@@ -20,6 +20,12 @@ internal sealed unsafe partial class Pipe
                 {
                     ref PipeBuffer slot = ref Slot(_tail);
                     int wanted = (int)Math.Min((ulong)slot.Length, to.Remaining);
+                    // A buffer of the pipe is read whole or not at all.
+                    if (to.IsCut && wanted < slot.Length)
+                    {
+                        faulted = true;
+                        break;
+                    }
                     // SAFETY: a slot's range lies within its page, which the slot holds.
                     int copied = (int)to.CopyFrom(slot.Page!.Data + slot.Offset, (ulong)wanted);
                     done += copied;

@@ -46,6 +46,11 @@ internal static partial class FileControlSyscalls
                 return file.GetSeals();
             case FcntlCommand.F_ADD_SEALS:
                 return argument > uint.MaxValue ? Errno.EINVAL : file.AddSeals((Seals)(uint)argument);
+            case FcntlCommand.F_GETLK or FcntlCommand.F_SETLK or FcntlCommand.F_SETLKW
+                or FcntlCommand.F_OFD_GETLK or FcntlCommand.F_OFD_SETLK or FcntlCommand.F_OFD_SETLKW:
+                return FileLockSyscalls.Fcntl(task, file, command, new UserPtr<FlockArgument>(argument));
+            case FcntlCommand.F_CREATED_QUERY:
+                return file.WasCreated ? 1 : 0;
             case FcntlCommand.F_DUPFD_QUERY:
                 return IsSame(task, file, argument);
             case FcntlCommand.F_GETOWN or FcntlCommand.F_GETSIG:

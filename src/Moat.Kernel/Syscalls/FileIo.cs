@@ -20,17 +20,25 @@ internal readonly struct UserBuffer
     }
 
     /// <summary>A range; beyond MAX_RW_COUNT it is cut.</summary>
-    public static UserBuffer Range(UserPtr address, ulong length) => new(address, Math.Min(length, FileOperations.MaxCount), false);
+    public static UserBuffer Range(UserPtr address, ulong length) => new(address, length, false);
 
     /// <summary>An array of struct iovec.</summary>
     public static UserBuffer Vector(UserPtr iovec, ulong count) => new(iovec, count, true);
 
-    /// <summary>Translates into a vector that is empty. EFAULT, EINVAL.</summary>
-    public Errno Translate(MemoryManager mm, MapAccess access, IoVector into)
+    /// <summary>
+    /// Translates into a vector that is empty. EFAULT, EINVAL. <paramref name="isCut"/>: an inaccessible byte ends the range early.
+    /// </summary>
+    public Errno Translate(MemoryManager mm, MapAccess access, IoVector into, out bool isCut)
     {
+        isCut = false;
         if (_isVector)
             return _length > 1024 ? Errno.EINVAL : mm.TranslateVector(_address, (int)_length, access, into);
-        return mm.Translate(_address, _length, access, into) == 0 && _length > 0 ? Errno.EFAULT : Errno.OK;
+        // Whole ranges have to lie in user space, also the part beyond MAX_RW_COUNT.
+        if (_length > mm.MaxAddress || _address.Address > mm.MaxAddress - _length)
+            return Errno.EFAULT;
+        ulong wanted = Math.Min(_length, FileOperations.MaxCount), got = mm.Translate(_address, wanted, access, into);
+        isCut = got < wanted;
+        return got == 0 && wanted > 0 ? Errno.EFAULT : Errno.OK;
     }
 }
 
@@ -57,8 +65,10 @@ internal static class FileIo
             IoVector vector = task.Vector;
             vector.Clear();
             task.Mm.BeginAccess();
-            Errno error = buffer.Translate(task.Mm, MapAccess.Write, vector);
-            result = error == Errno.OK ? FileOperations.Read(file, vector, offset, flags) : error;
+            Errno error = buffer.Translate(task.Mm, MapAccess.Write, vector, out bool isCut);
+            vector.IsCut = isCut;
+            result = error == Errno.OK ? FileOperations.Read(file, vector, offset, flags)
+                : error == Errno.EFAULT ? ReadNothing(file, offset) : error;
             task.Mm.EndAccess();
             if (result.Error != Errno.EAGAIN || file.IsNonBlocking || (flags & RwFlags.RWF_NOWAIT) != 0)
                 break;
@@ -70,6 +80,14 @@ internal static class FileIo
         }
         file.DropReference();
         return result;
+    }
+
+    /// <summary>A read into inaccessible memory only fails if there is something to read.</summary>
+    private static SysResult ReadNothing(FileDescription file, long offset)
+    {
+        if (!file.IsSeekable || !file.IsRegular)
+            return Errno.EFAULT;
+        return file.GetStat(out FileStat stat) == Errno.OK && (offset < 0 ? file.Position : offset) >= stat.Size ? 0 : Errno.EFAULT;
     }
 
     /// <summary>Writes; as <see cref="Read"/>. A stream that blocks takes all before the call returns (POSIX write).</summary>
@@ -93,7 +111,16 @@ internal static class FileIo
             IoVector vector = task.Vector;
             vector.Clear();
             task.Mm.BeginAccess();
-            SysResult result = buffer.Translate(task.Mm, MapAccess.Read, vector);
+            SysResult result = buffer.Translate(task.Mm, MapAccess.Read, vector, out bool isCut);
+            if (isCut && !file.IsSeekable)
+            {
+                // Streams take whole pages: what faults in the middle of one takes the page with it.
+                vector.Truncate(vector.Remaining & ~4095UL);
+                if (vector.Remaining == 0)
+                    result = Errno.EFAULT;
+            }
+            if (!result.IsError)
+                result = FileOperations.LimitWrite(task, file, vector, offset, flags);
             if (!result.IsError)
             {
                 vector.Advance(Math.Min(done, vector.Remaining));

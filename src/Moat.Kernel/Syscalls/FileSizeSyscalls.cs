@@ -23,6 +23,13 @@ internal static class FileSizeSyscalls
         if (length < 0)
             return Errno.EINVAL;
         Errno error = task.ReadPath(path, out ReadOnlySpan<char> text);
+        if (error != Errno.OK)
+            return error;
+        if ((ulong)length <= task.Group.Limits.FileSize)
+            return PathOperations.Truncate(new Caller(task), text, length);
+        error = PathOperations.Stat(new Caller(task), Fd.AT_FDCWD, text, 0, out FileStat stat, out _);
+        if (error == Errno.OK)
+            error = FileOperations.LimitSize(task, stat.Size, length);
         return error == Errno.OK ? PathOperations.Truncate(new Caller(task), text, length) : error;
     }
 
@@ -34,7 +41,9 @@ internal static class FileSizeSyscalls
         FileDescription? file = task.Files.Get(fd.Value);
         if (file is null)
             return Errno.EBADF;
-        Errno error = FileOperations.Truncate(file, length);
+        Errno error = FileOperations.LimitSize(task, file, length);
+        if (error == Errno.OK)
+            error = FileOperations.Truncate(file, length);
         file.DropReference();
         return error;
     }
@@ -45,7 +54,10 @@ internal static class FileSizeSyscalls
         FileDescription? file = task.Files.Get(fd.Value);
         if (file is null)
             return Errno.EBADF;
-        SysResult result = FileOperations.Allocate(file, mode, offset, length);
+        SysResult result = (mode & FallocFlags.FALLOC_FL_KEEP_SIZE) == 0 && offset >= 0 && length > 0 && offset <= long.MaxValue - length
+            ? FileOperations.LimitSize(task, file, offset + length) : Errno.OK;
+        if (!result.IsError)
+            result = FileOperations.Allocate(file, mode, offset, length);
         file.DropReference();
         return result;
     }

@@ -28,6 +28,9 @@ internal sealed class ResourceLimits
             return _limits[(int)resource];
     }
 
+    /// <summary>RLIMIT_FSIZE's soft limit, bytes; looked at by every write, so without the lock.</summary>
+    public ulong FileSize => Volatile.Read(ref _limits[(int)Resource.RLIMIT_FSIZE].Current);
+
     /// <summary>Replaces one limit.</summary>
     public void Set(Resource resource, in ResourceLimit limit)
     {

@@ -205,6 +205,7 @@ internal sealed class FdTable
         if (file is null)
             return;
         file.OnDescriptorClosed(this);
+        file.DropTableLocks(this);
         file.DropReference();
     }
 

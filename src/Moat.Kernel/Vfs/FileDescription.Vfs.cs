@@ -36,6 +36,27 @@ internal abstract partial class FileDescription
     /// <summary>The file behind it, for everything that is not reading or writing.</summary>
     public Inode Inode => Path.Inode;
 
+    /// <summary>A lock was taken through it: closing has to look for locks.</summary>
+    public bool HoldsLock { get; set; }
+
+    /// <summary>The open that made this description also made the file (F_CREATED_QUERY).</summary>
+    public bool WasCreated { get; set; }
+
+    /// <summary>A descriptor of a table is closed: the table's POSIX locks on the file go, whichever descriptor took them (fcntl(2)).</summary>
+    internal void DropTableLocks(FdTable table)
+    {
+        if (_dentry?.Inode.LocksIfAny is { } locks)
+            locks.ClearRange(table, 0, long.MaxValue);
+    }
+
+    private void DropOwnLocks()
+    {
+        if (!HoldsLock)
+            return;
+        Inode.Locks.SetWhole(this, null);
+        Inode.Locks.ClearRange(this, 0, long.MaxValue);
+    }
+
     /// <summary>fstat(2).</summary>
     public virtual Errno GetStat(out FileStat stat) => Inode.GetStat(out stat);
 

@@ -175,6 +175,7 @@ internal abstract partial class FileDescription
         if (Interlocked.Decrement(ref _references) == 0)
         {
             ReleaseWatches();
+            DropOwnLocks();
             Release();
             _dentry?.Inode.DropUser();
         }

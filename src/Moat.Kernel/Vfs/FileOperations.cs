@@ -44,7 +44,7 @@ internal static partial class FileOperations
         if (!file.IsSeekable)
             return Errno.ESPIPE;
         if ((ulong)offset + to.Remaining > long.MaxValue)
-            return Errno.EOVERFLOW;
+            return Errno.EINVAL;
         return file.Read(to, ref offset, flags);
     }
 
@@ -58,7 +58,7 @@ internal static partial class FileOperations
         if (!file.IsSeekable)
             return Errno.ESPIPE;
         if ((ulong)offset + from.Remaining > long.MaxValue)
-            return Errno.EFBIG;
+            return Errno.EINVAL;
         return file.Write(from, ref offset, flags);
     }
 

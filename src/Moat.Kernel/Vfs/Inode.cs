@@ -39,6 +39,14 @@ internal abstract partial class Inode(FileSystem fileSystem, uint type)
         }
     }
 
+    private FileLocks? _locks;
+
+    /// <summary>Advisory locks; made when first asked for.</summary>
+    public FileLocks Locks => LazyInitializer.EnsureInitialized(ref _locks, () => new FileLocks());
+
+    /// <summary>Advisory locks if there ever were any.</summary>
+    public FileLocks? LocksIfAny => Volatile.Read(ref _locks);
+
     private static long s_lastOrder;
 
     /// <summary>A number of its own for each inode, in order of making.</summary>

@@ -16,7 +16,7 @@ internal static partial class PathOperations
         if ((flags & OpenFlags.O_PATH) != 0)
             flags &= OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW | OpenFlags.O_PATH | OpenFlags.O_CLOEXEC;
         bool creates = (flags & (OpenFlags.O_CREAT | TmpFileBit)) != 0;
-        return new OpenHow { Flags = (uint)(flags | OpenFlags.O_LARGEFILE), Mode = creates ? mode & 0xfff : 0 };
+        return new OpenHow { Flags = (uint)flags, Mode = creates ? mode & 0xfff : 0 };
     }
 
     /// <summary>
@@ -41,6 +41,9 @@ internal static partial class PathOperations
             | ResolveFlags.RESOLVE_BENEATH | ResolveFlags.RESOLVE_IN_ROOT | ResolveFlags.RESOLVE_CACHED;
         const ResolveFlags Scopes = ResolveFlags.RESOLVE_BENEATH | ResolveFlags.RESOLVE_IN_ROOT;
         flags = (OpenFlags)(uint)how.Flags;
+        // As all 64-bit programs open; F_GETFL shows it.
+        if ((flags & OpenFlags.O_PATH) == 0)
+            flags |= OpenFlags.O_LARGEFILE;
         resolve = (ResolveFlags)(uint)how.Resolve;
         if ((how.Flags & ~(ulong)(uint)ValidOpenFlags) != 0 || (how.Resolve & ~(ulong)(uint)ValidResolve) != 0)
             return Errno.EINVAL;
@@ -55,7 +58,7 @@ internal static partial class PathOperations
             && ((flags & OpenFlags.O_TMPFILE) != OpenFlags.O_TMPFILE || (flags & OpenFlags.O_ACCMODE) == OpenFlags.O_RDONLY))
             return Errno.EINVAL;
         if ((flags & OpenFlags.O_PATH) != 0
-            && (flags & ~(OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW | OpenFlags.O_PATH | OpenFlags.O_CLOEXEC | OpenFlags.O_LARGEFILE)) != 0)
+            && (flags & ~(OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW | OpenFlags.O_PATH | OpenFlags.O_CLOEXEC)) != 0)
             return Errno.EINVAL;
         if ((resolve & ResolveFlags.RESOLVE_CACHED) != 0 && (flags & (OpenFlags.O_TRUNC | OpenFlags.O_CREAT | TmpFileBit)) != 0)
             return Errno.EAGAIN;
@@ -235,6 +238,7 @@ internal static partial class PathOperations
         if (error != Errno.OK)
             return error;
         file!.Path = place;
+        file.WasCreated = created;
         if (!truncate)
             return Errno.OK;
         error = file.CanWrite ? file.Truncate(0).Error : inode.SetAttributes(new AttributeChange { Mask = AttributeMask.Size });

@@ -38,6 +38,8 @@ internal static partial class PathOperations
     /// <summary>Linux's xattr_permission and the rules of man 7 xattr.</summary>
     private static Errno MayUseXattr(in Caller caller, Inode inode, string name, bool write)
     {
+        if (name is "user." or "trusted." or "security.")
+            return Errno.EINVAL;
         bool root = caller.Credentials.FsUid == 0;
         if (name.StartsWith("trusted.", StringComparison.Ordinal))
             return root ? Errno.OK : write ? Errno.EPERM : Errno.ENODATA;

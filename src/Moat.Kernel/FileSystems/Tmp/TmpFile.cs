@@ -5,7 +5,7 @@ using Moat.Platform;
 namespace Moat.Kernel.FileSystems.Tmp;
 
 /// <summary>An open file in memory. Never waits for anything.</summary>
-internal sealed class TmpFile(TmpRegular inode, OpenFlags flags) : FileDescription(flags), IMappable
+internal sealed partial class TmpFile(TmpRegular inode, OpenFlags flags) : FileDescription(flags), IMappable
 {
     private long _mapped;
     private WritableMapping? _writable;

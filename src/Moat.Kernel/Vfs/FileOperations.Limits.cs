@@ -1,0 +1,45 @@
+using Moat.Kernel.Memory;
+using Moat.Kernel.Signals;
+using Moat.Kernel.Tasks;
+
+namespace Moat.Kernel.Vfs;
+
+internal static partial class FileOperations
+{
+    /// <summary>
+    /// RLIMIT_FSIZE before a write to a regular file: cuts the vector at the limit; at or beyond it EFBIG and SIGXFSZ (man 2 getrlimit).
+    /// </summary>
+    public static Errno LimitWrite(Task task, FileDescription file, IoVector from, long offset, RwFlags flags)
+    {
+        ulong limit = task.Group.Limits.FileSize;
+        if (limit >= long.MaxValue || !file.IsRegular || from.Remaining == 0)
+            return Errno.OK;
+        if (((file.Flags & OpenFlags.O_APPEND) != 0 && (flags & RwFlags.RWF_NOAPPEND) == 0) || (flags & RwFlags.RWF_APPEND) != 0)
+            offset = file.GetStat(out FileStat stat) == Errno.OK ? stat.Size : 0;
+        else if (offset < 0)
+            offset = file.Position;
+        if ((ulong)offset >= limit)
+            return Exceeded(task);
+        from.Truncate(limit - (ulong)offset);
+        return Errno.OK;
+    }
+
+    /// <summary>RLIMIT_FSIZE before a file gets another size. EFBIG and SIGXFSZ.</summary>
+    public static Errno LimitSize(Task task, FileDescription file, long size)
+    {
+        if ((ulong)size <= task.Group.Limits.FileSize || !file.CanWrite)
+            return Errno.OK;
+        Errno error = file.GetStat(out FileStat stat);
+        return error == Errno.OK ? LimitSize(task, stat.Size, size) : error;
+    }
+
+    /// <summary>As above, for a file of a known size.</summary>
+    public static Errno LimitSize(Task task, long now, long size)
+        => size > now && (ulong)size > task.Group.Limits.FileSize ? Exceeded(task) : Errno.OK;
+
+    private static Errno Exceeded(Task task)
+    {
+        task.Send(new SigInfo { Signo = Signal.SIGXFSZ, Code = Signal.SI_USER, Pid = task.Group.Id, Uid = task.Credentials.Uid });
+        return Errno.EFBIG;
+    }
+}
