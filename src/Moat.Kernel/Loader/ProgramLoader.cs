@@ -156,6 +156,7 @@ internal static class ProgramLoader
         request.Committed = true;
         MemoryManager mm = request.Memory;
         mm.SetStackLimit(request.StackLimit);
+        mm.AddressSpaceLimit = request.AddressSpaceLimit;
         StackBuilder stack = new(request, arguments);
         Errno error = stack.Map(IsStackExecutable(elf));
         if (error != Errno.OK)

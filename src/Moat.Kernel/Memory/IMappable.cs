@@ -35,6 +35,9 @@ internal interface IMappable
     /// <summary>A mapping of a range ends (unmap, exit, replaced). Ranges may be parts of added ones.</summary>
     void RemoveMapping(ulong offset, ulong length);
 
+    /// <summary>Who maps the file, for a file in memory that can shrink; null: it cannot, or the host sees to it.</summary>
+    FileMappers? Mappers => null;
+
     /// <summary>Name for /proc/self/maps; device and inode numbers.</summary>
     string MapName { get; }
 

@@ -63,6 +63,28 @@ internal sealed partial class MemoryManager
         return MapInGuest(vma, hadPages: false) >= 0 ? (0, 0) : (SIGBUS, BUS_ADRERR);
     }
 
+    /// <summary>
+    /// A file in memory shrank: its pages from an offset on disappear from the guest, until a fault finds them there again.
+    /// </summary>
+    internal void DropBeyond(FileMappers file, ulong offset)
+    {
+        _access.EnterWrite();
+        for (int i = 0; i < _vmas.Count; i++)
+        {
+            Vma vma = _vmas[i];
+            if (vma.Kind != VmaKind.FileMemory || vma.FileOffset + vma.Length <= offset || !ReferenceEquals(vma.File!.Mappers, file))
+                continue;
+            if (vma.FileOffset < offset)
+            {
+                _vmas.SplitAt(vma.Start + (offset - vma.FileOffset));
+                continue;
+            }
+            if (Space.Unmap(vma.Start, vma.Length) >= 0)
+                vma.Kind = VmaKind.Reserved;
+        }
+        _access.ExitWrite();
+    }
+
     /// <summary>Extends a mapping that grows down to an address below it; null when there is none or it may not.</summary>
     private Vma? GrowStack(ulong address)
     {

@@ -82,7 +82,7 @@ internal sealed partial class MemoryManager
                 return Errno.ENOMEM;
         }
         ulong end = start + request.Length;
-        if (_vmas.Count + 2 > MaxMappings)
+        if (_vmas.Count + 2 > MaxMappings || ExceedsLimit(request.Length, start))
             return Errno.ENOMEM;
         Vma model = _vmas.Rent();
         model.Start = start;
@@ -99,6 +99,17 @@ internal sealed partial class MemoryManager
             error = MapPieces(model);
         _vmas.Recycle(model);
         return error == Errno.OK ? start : error;
+    }
+
+    /// <summary>True when RLIMIT_AS forbids so many bytes more, less what is mapped already from an address on.</summary>
+    private bool ExceedsLimit(ulong length, ulong replaced)
+    {
+        if (AddressSpaceLimit == ulong.MaxValue || (_vmas.TotalBytes <= AddressSpaceLimit && length <= AddressSpaceLimit - _vmas.TotalBytes))
+            return false;
+        ulong there = 0, end = replaced + length;
+        for (int i = _vmas.IndexAtOrAbove(replaced); i < _vmas.Count && _vmas[i].Start < end; i++)
+            there += Math.Min(_vmas[i].End, end) - Math.Max(_vmas[i].Start, replaced);
+        return _vmas.TotalBytes - there + length > AddressSpaceLimit;
     }
 
     /// <summary>Anonymous memory in place of /dev/zero; a file without a name when it is shared.</summary>
@@ -168,12 +179,12 @@ internal sealed partial class MemoryManager
     private Errno MapPieces(Vma model)
     {
         // Registered before what is replaced is discarded: a file that is mapped over itself stays alive.
-        model.File?.AddMapping(model.FileOffset, model.Length);
+        AddToFile(model);
         Errno error = Prepare(model);
         if (error != Errno.OK)
         {
             FreeNewFrames();
-            model.File?.RemoveMapping(model.FileOffset, model.Length);
+            RemoveFromFile(model);
             return error;
         }
         _vmas.Detach(model.Start, model.End, _old);
@@ -189,7 +200,7 @@ internal sealed partial class MemoryManager
             Space.Unmap(model.Start, model.Length);
             FreeNewFrames();
             DiscardOld();
-            model.File?.RemoveMapping(model.FileOffset, model.Length);
+            RemoveFromFile(model);
             return error;
         }
         foreach (Vma vma in _new)
@@ -203,6 +214,18 @@ internal sealed partial class MemoryManager
         if (_vmas.TotalBytes > PeakBytes)
             PeakBytes = _vmas.TotalBytes;
         return Errno.OK;
+    }
+
+    private void AddToFile(Vma vma)
+    {
+        vma.File?.AddMapping(vma.FileOffset, vma.Length);
+        vma.File?.Mappers?.Add(this, vma.Length);
+    }
+
+    private void RemoveFromFile(Vma vma)
+    {
+        vma.File?.Mappers?.Remove(this, vma.Length);
+        vma.File?.RemoveMapping(vma.FileOffset, vma.Length);
     }
 
     private int MapInGuest(Vma vma, bool hadPages) => vma.Kind switch

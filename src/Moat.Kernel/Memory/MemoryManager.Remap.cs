@@ -103,7 +103,7 @@ internal sealed partial class MemoryManager
     /// <summary>Maps [start, end) as the continuation, at <paramref name="seam"/>, of a mapping that may lie elsewhere.</summary>
     private Errno MapTail(Vma vma, ulong start, ulong end, ulong seam)
     {
-        if (_vmas.Count + 2 > MaxMappings)
+        if (_vmas.Count + 2 > MaxMappings || ExceedsLimit(end - start, start))
             return Errno.ENOMEM;
         Vma model = ModelOf(vma, start, end);
         model.FileOffset = vma.File is null ? 0 : vma.FileOffset + (seam - vma.Start);
@@ -198,7 +198,7 @@ internal sealed partial class MemoryManager
         copy.HostFd = vma.HostFd;
         copy.View = vma.View;
         copy.View?.AddReference();
-        copy.File?.AddMapping(copy.FileOffset, copy.Length);
+        AddToFile(copy);
         return copy;
     }
 
@@ -207,7 +207,7 @@ internal sealed partial class MemoryManager
         foreach (Vma copy in _new)
         {
             copy.View?.DropReference();
-            copy.File?.RemoveMapping(copy.FileOffset, copy.Length);
+            RemoveFromFile(copy);
             _vmas.Recycle(copy);
         }
         _new.Clear();

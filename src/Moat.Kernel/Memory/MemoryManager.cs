@@ -74,6 +74,9 @@ internal sealed partial class MemoryManager
     /// </summary>
     public ulong StackLimit { get; set; }
 
+    /// <summary>Most bytes that may be mapped (RLIMIT_AS).</summary>
+    public ulong AddressSpaceLimit { get; set; } = ulong.MaxValue;
+
     /// <summary>Sets <see cref="StackLimit"/> and leaves room for the stack: 128 MiB to 64 GiB. For an empty address space.</summary>
     public void SetStackLimit(ulong bytes)
     {
@@ -114,7 +117,7 @@ internal sealed partial class MemoryManager
         if ((vma.Flags & VmaFlags.Locked) != 0)
             LockedBytes -= vma.Length;
         vma.View?.DropReference();
-        vma.File?.RemoveMapping(vma.FileOffset, vma.Length);
+        RemoveFromFile(vma);
         _vmas.Recycle(vma);
     }
 

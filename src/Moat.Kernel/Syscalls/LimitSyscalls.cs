@@ -56,6 +56,10 @@ internal static class LimitSyscalls
         {
             target.Mm.StackLimit = current;
         }
+        else if (resource == Resource.RLIMIT_AS)
+        {
+            target.Mm.AddressSpaceLimit = current;
+        }
     }
 
     private static bool MayLimit(Credentials mine, Credentials theirs)

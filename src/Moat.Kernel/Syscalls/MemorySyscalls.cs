@@ -132,6 +132,8 @@ internal static partial class MemorySyscalls
 
     private static Errno FileType(MapFlags flags, Protection prot, FileDescription file, ulong offset, ref MapRequest request)
     {
+        if (file.IsRegular && offset > long.MaxValue - request.Length)
+            return Errno.EOVERFLOW;
         // Only files that are memory themselves (DAX) know MAP_SYNC.
         if ((flags & MapFlags.MAP_SYNC) != 0)
             return Errno.EOPNOTSUPP;

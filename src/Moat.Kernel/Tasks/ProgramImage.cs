@@ -55,6 +55,7 @@ internal sealed class ProgramImage
             Environment = environment,
             Credentials = caller.Credentials,
             StackLimit = limits.Get(Resource.RLIMIT_STACK).Current,
+            AddressSpaceLimit = limits.Get(Resource.RLIMIT_AS).Current,
         };
         Errno error = ProgramLoader.Load(request, out LoadedProgram? program).Error;
         committed = request.Committed;

@@ -106,6 +106,8 @@ internal sealed class LowerFile(OverlayRegular inode, HostInode lower, HostHandl
 
     private sealed class UpperMapping(OverlayRegular inode, string name) : IMappable
     {
+        public FileMappers? Mappers => inode.Mappers;
+
         public string MapName => name;
 
         public ulong MapDevice => inode.Device;

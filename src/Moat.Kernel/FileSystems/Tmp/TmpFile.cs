@@ -90,6 +90,8 @@ internal sealed partial class TmpFile(TmpRegular inode, OpenFlags flags) : FileD
     /// <summary>Shared mappings that can write, which forbid F_SEAL_WRITE.</summary>
     private sealed class WritableMapping(TmpFile file, TmpRegular inode) : IMappable
     {
+        public FileMappers? Mappers => inode.Mappers;
+
         public string MapName => file.MapName;
 
         public ulong MapDevice => file.MapDevice;
@@ -110,6 +112,8 @@ internal sealed partial class TmpFile(TmpRegular inode, OpenFlags flags) : FileD
             file.RemoveMapping(offset, length);
         }
     }
+
+    public FileMappers? Mappers => inode.Mappers;
 
     public Errno Resolve(ulong offset, ulong length, out Backing backing) => inode.Resolve(offset, length, out backing);
 

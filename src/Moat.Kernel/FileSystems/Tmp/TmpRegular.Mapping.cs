@@ -29,6 +29,9 @@ internal partial class TmpRegular
         return error == Errno.ENOSPC ? Errno.ENOMEM : error;
     }
 
+    /// <summary>The address spaces that show the pages.</summary>
+    internal FileMappers Mappers { get; } = new();
+
     internal void AddMapping(ulong length) => Interlocked.Add(ref _mapped, (long)length);
 
     /// <summary>Bytes of shared mappings that can write.</summary>

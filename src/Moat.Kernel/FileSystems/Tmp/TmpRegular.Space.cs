@@ -19,7 +19,10 @@ internal partial class TmpRegular
         }
         _data.ExitWrite();
         if (error == Errno.OK)
+        {
+            Mappers.Shrunk((ulong)Size);
             Modified(keepsSetIds: false);
+        }
         return error;
     }
 
