@@ -68,6 +68,9 @@ public static unsafe class HostStreamCalls
     /// <summary>Status flags and access mode (F_GETFL), or -EBADF.</summary>
     public static int GetFlags(int fd) => (int)HostSyscall.CallQuick(72 /* fcntl */, fd, 3 /* F_GETFL */);
 
+    /// <summary>FD_CLOEXEC: true also says that the descriptor is open.</summary>
+    public static bool IsCloseOnExec(int fd) => HostSyscall.CallQuick(72 /* fcntl */, fd, 1 /* F_GETFD */) is > 0 and var flags && (flags & 1) != 0;
+
     /// <summary>Closes a descriptor.</summary>
     public static int Close(int fd) => (int)HostSyscall.Call(3, fd);
 

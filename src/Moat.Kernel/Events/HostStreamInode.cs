@@ -12,6 +12,9 @@ internal sealed class HostStreamInode(HostStreamSource source, HostNotifier noti
 {
     public override InodePermissions Permissions => new(source.Stat.st_mode, source.Stat.st_uid, source.Stat.st_gid);
 
+    /// <summary>The host's name for it.</summary>
+    public string Name => source.Name;
+
     public override Errno GetStat(out FileStat stat) => ToFileStat(source.Fd, out stat);
 
     /// <summary>fstat(2) of a host descriptor.</summary>

@@ -22,11 +22,14 @@ internal sealed class HostStreamSource
         HasReadiness = probe.Add(fd, 0, 0) == 0;
     }
 
-    /// <summary>Wraps a descriptor, or null when it is not open.</summary>
+    /// <summary>
+    /// Wraps a descriptor, or null when Moat was not started with it. One that is close-on-exec did not come from there: the runtime
+    /// has opened it since.
+    /// </summary>
     public static HostStreamSource? Create(int fd)
     {
         int flags = HostStreamCalls.GetFlags(fd);
-        return flags < 0 || HostStreamCalls.GetStat(fd, out Stat stat) < 0 ? null : new HostStreamSource(fd, stat, (OpenFlags)flags);
+        return flags < 0 || HostStreamCalls.IsCloseOnExec(fd) || HostStreamCalls.GetStat(fd, out Stat stat) < 0 ? null : new HostStreamSource(fd, stat, (OpenFlags)flags);
     }
 
     public int Fd { get; }

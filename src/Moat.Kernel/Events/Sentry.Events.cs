@@ -7,6 +7,9 @@ internal sealed partial class Sentry
     /// <summary>Wakes who waits for host descriptors.</summary>
     public HostNotifier Notifier { get; } = new();
 
+    /// <summary>The terminal's foreground process group (tcsetpgrp(3)); 0: the first process's.</summary>
+    public int ForegroundGroup { get; set; }
+
     /// <summary>What /dev/tty opens: the terminal among the standard streams, or null.</summary>
     public HostStreamInode? Terminal { get; set; }
 }

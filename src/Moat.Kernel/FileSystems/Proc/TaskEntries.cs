@@ -32,6 +32,7 @@ internal static class TaskEntries
         File("limits", TaskSettings.Limits),
         File("loginuid", TaskSettings.LoginUid),
         File("maps", TaskMemoryFiles.Maps),
+        new("mem", static (fs, task, _) => new MemoryAccessInode(fs, task)),
         File("mountinfo", MountFiles.MountInfo),
         File("mounts", MountFiles.Mounts),
         File("oom_adj", TaskSettings.OomAdjust),

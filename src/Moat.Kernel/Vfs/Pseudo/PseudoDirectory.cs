@@ -17,10 +17,13 @@ internal abstract class PseudoDirectory(FileSystem fileSystem, uint permissions 
         return Errno.OK;
     }
 
+    /// <summary>What making a name answers: in /proc that there is no such name.</summary>
+    protected virtual Errno CreateError => Errno.ENOENT;
+
     public override Errno Create(string name, in NewInode what, out Inode? child)
     {
         child = null;
-        return Errno.EACCES;
+        return CreateError;
     }
 }
 

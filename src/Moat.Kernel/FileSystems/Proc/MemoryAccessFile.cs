@@ -1,0 +1,85 @@
+using Moat.Kernel.Memory;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+using Moat.Kernel.Vfs.Pseudo;
+
+namespace Moat.Kernel.FileSystems.Proc;
+
+/// <summary>
+/// /proc/PID/mem (man 5 proc_pid_mem): a process's own memory, by address. Protections hold, other than on Linux; another
+/// process's memory is refused (EACCES), because both would have to be held still at once.
+/// </summary>
+internal sealed class MemoryAccessInode(ProcFileSystem fileSystem, Task task) : PseudoInode(fileSystem, FileMode.S_IFREG | 0x180)
+{
+    public override (uint Uid, uint Gid) Owner => (task.Credentials.EffectiveUid, task.Credentials.EffectiveGid);
+
+    public override Errno Open(in Caller caller, VfsPath path, OpenFlags flags, out FileDescription? file)
+    {
+        file = null;
+        if (caller.Task?.Group != task.Group)
+            return Errno.EACCES;
+        file = new MemoryAccessFile(task.Mm, flags);
+        return Errno.OK;
+    }
+}
+
+/// <summary>An open /proc/PID/mem: the address space as it was at the open, of which nothing is left once that has ended.</summary>
+internal sealed class MemoryAccessFile(MemoryManager mm, OpenFlags flags) : FileDescription(flags)
+{
+    public override bool IsSeekable => true;
+
+    public override bool CanSpliceFrom => false;
+
+    /// <summary>EIO when nothing is there. Only within a call of the same address space.</summary>
+    public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
+    {
+        if (Task.Current?.Mm != mm)
+            return 0;
+        Span<byte> page = stackalloc byte[4096];
+        long done = 0;
+        while (to.Remaining > 0)
+        {
+            Span<byte> piece = Piece(page, offset, to.Remaining);
+            if (mm.CopyIn(new UserPtr((ulong)offset), piece) != Errno.OK)
+                break;
+            int copied = to.CopyFrom(piece);
+            offset += copied;
+            done += copied;
+            if (copied < piece.Length)
+                break;
+        }
+        return done > 0 || to.Remaining == 0 ? done : Errno.EIO;
+    }
+
+    public override SysResult Write(IoVector from, ref long offset, RwFlags flags)
+    {
+        if (Task.Current?.Mm != mm)
+            return 0;
+        Span<byte> page = stackalloc byte[4096];
+        long done = 0;
+        while (from.Remaining > 0)
+        {
+            Span<byte> piece = Piece(page, offset, from.Remaining);
+            int copied = from.CopyTo(piece);
+            if (copied < piece.Length || mm.CopyOut(new UserPtr((ulong)offset), piece) != Errno.OK)
+                break;
+            offset += copied;
+            done += copied;
+        }
+        return done > 0 || from.Remaining == 0 ? done : Errno.EIO;
+    }
+
+    /// <summary>Any address; only SEEK_SET and SEEK_CUR.</summary>
+    public override SysResult Seek(long offset, int whence)
+    {
+        const int SEEK_SET = 0, SEEK_CUR = 1;
+        if (whence is not (SEEK_SET or SEEK_CUR))
+            return Errno.EINVAL;
+        return Position = whence == SEEK_CUR ? Position + offset : offset;
+    }
+
+    /// <summary>Up to the next page boundary, so that what is mapped is reached before what is not.</summary>
+    private static Span<byte> Piece(Span<byte> page, long offset, ulong wanted)
+        => page[..(int)Math.Min((ulong)(4096 - (offset & 4095)), wanted)];
+}
