@@ -6,7 +6,7 @@ namespace Moat.Kernel.Loader;
 /// <summary>Opens files to be executed, as execve(2) and execvp(3) choose them.</summary>
 internal static class ExecutableFile
 {
-    /// <summary>Opens a regular file that the caller may execute, with one reference. EACCES, ENOENT, ELOOP and so on.</summary>
+    /// <summary>Opens a regular file that the caller may execute, with one reference. EACCES, ENOENT, ELOOP, ETXTBSY and so on.</summary>
     public static Errno Open(in Caller caller, ReadOnlySpan<char> path, out FileDescription? file)
         => Open(in caller, Fd.AT_FDCWD, path, LookupFlags.Follow, out file);
 
@@ -24,6 +24,8 @@ internal static class ExecutableFile
         error = place.Inode.CheckAccess(caller.Credentials, AccessMask.Execute);
         if (error != Errno.OK)
             return error;
+        if (place.Inode.HasWriters)
+            return Errno.ETXTBSY;
         // Reading is the sentry's: a program that may be executed but not read still runs.
         error = place.Inode.Open(in caller, place, OpenFlags.O_RDONLY, out file);
         if (error == Errno.OK)

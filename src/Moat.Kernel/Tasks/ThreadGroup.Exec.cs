@@ -10,8 +10,15 @@ internal sealed partial class ThreadGroup
     /// <summary>What /proc/self/exe is; null before the first program. Alive while the process is.</summary>
     public FileDescription? Executable => Volatile.Read(ref _executable);
 
-    /// <summary>Takes over a reference to the program's file; null when the process has ended.</summary>
-    internal void SetExecutable(FileDescription? file) => Interlocked.Exchange(ref _executable, file)?.DropReference();
+    /// <summary>
+    /// Takes over a reference to the program's file, which cannot be written from now on (ETXTBSY); null when the process has ended.
+    /// </summary>
+    internal void SetExecutable(FileDescription? file)
+    {
+        // A writer that came since the file was opened stays: the program runs all the same.
+        file?.Claim(execute: true);
+        Interlocked.Exchange(ref _executable, file)?.DropReference();
+    }
 
     /// <summary>
     /// One thread is about to replace the program: all others end, no new ones start. False when the process ends or another

@@ -176,6 +176,7 @@ internal abstract partial class FileDescription
         {
             ReleaseWatches();
             DropOwnLocks();
+            DropClaim();
             Release();
             _dentry?.Inode.DropUser();
         }

@@ -173,6 +173,8 @@ internal static partial class PathOperations
         if (place.Mount.IsReadOnly)
             return Errno.EROFS;
         error = place.Inode.CheckAccess(caller.Credentials, AccessMask.Write);
+        if (error == Errno.OK && place.Inode.IsBeingExecuted)
+            return Errno.ETXTBSY;
         return error == Errno.OK ? place.Inode.SetAttributes(new AttributeChange { Mask = AttributeMask.Size, Size = length }) : error;
     }
 

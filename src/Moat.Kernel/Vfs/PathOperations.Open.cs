@@ -233,15 +233,19 @@ internal static partial class PathOperations
             return Errno.EROFS;
         if ((flags & OpenFlags.O_NOATIME) != 0 && !AccessCheck.IsOwnerOrCapable(inode.Permissions, caller.Credentials))
             return Errno.EPERM;
+        if ((wanted & AccessMask.Write) != 0 && inode.IsBeingExecuted)
+            return Errno.ETXTBSY;
         OpenFlags own = created ? flags | OpenFlags.O_CREAT : flags & ~OpenFlags.O_CREAT;
         error = inode.Open(in caller, place, own, out file);
         if (error != Errno.OK)
             return error;
         file!.Path = place;
         file.WasCreated = created;
-        if (!truncate)
+        error = file.CanWrite ? file.Claim(execute: false) : Errno.OK;
+        if (error == Errno.OK && !truncate)
             return Errno.OK;
-        error = file.CanWrite ? file.Truncate(0).Error : inode.SetAttributes(new AttributeChange { Mask = AttributeMask.Size });
+        if (error == Errno.OK)
+            error = file.CanWrite ? file.Truncate(0).Error : inode.SetAttributes(new AttributeChange { Mask = AttributeMask.Size });
         if (error != Errno.OK)
         {
             file.DropReference();
