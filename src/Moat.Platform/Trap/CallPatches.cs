@@ -3,7 +3,11 @@ using System.Buffers.Binary;
 namespace Moat.Platform.Trap;
 
 /// <summary>One patch: eight bytes of guest code to be replaced in one store.</summary>
-internal readonly record struct CallPatch(ulong Site, ulong Address, ulong Bytes, int Index, bool HasTail);
+internal readonly record struct CallPatch(ulong Site, ulong Address, ulong Bytes, int Index, ulong Tail)
+{
+    /// <summary>Instructions were moved behind the call: <see cref="Tail"/> is where.</summary>
+    public bool HasTail => Tail != 0;
+}
 
 /// <summary>
 /// System call instructions that were replaced by a jump: no trap, no signal frame. Two forms, both of eight bytes that lie in one
@@ -58,8 +62,9 @@ internal sealed unsafe class CallPatches
         BinaryPrimitives.WriteUInt32LittleEndian(bytes[3..], (uint)StubLayout.PatchTable + (uint)(_count * 8));
         if (!isMove)
             bytes[JumpLength] = 0x90;
-        WriteEntry(site, number, isMove, code.Slice(offset + 2, 6));
-        patch = new CallPatch(site, address, BinaryPrimitives.ReadUInt64LittleEndian(bytes), _count, !isMove);
+        ulong tail = isMove ? 0 : WriteTail(site, code.Slice(offset + 2, 6));
+        WriteEntry(isMove ? number : null, isMove ? site + 2 : tail);
+        patch = new CallPatch(site, address, BinaryPrimitives.ReadUInt64LittleEndian(bytes), _count, tail);
         return true;
     }
 
@@ -86,7 +91,7 @@ internal sealed unsafe class CallPatches
     public bool IsOldCall(ulong rip) => Find(rip) is >= 0 and var i && !_entries[i].HasTail;
 
     /// <summary>Where a thread must go on whose instruction pointer is behind a replaced call: there, or in the call's tail.</summary>
-    public ulong ToStub(ulong rip) => Find(rip - 2) is >= 0 and var i && _entries[i].HasTail ? Tail(i) : rip;
+    public ulong ToStub(ulong rip) => Find(rip - 2) is >= 0 and var i && _entries[i].HasTail ? _entries[i].Tail : rip;
 
     /// <summary>What the guest shall see of an address where a patched call returns.</summary>
     public ulong ToGuest(ulong rip)
@@ -95,7 +100,7 @@ internal sealed unsafe class CallPatches
             return rip;
         for (var i = 0; i < _count; i++)
         {
-            if (_entries[i].HasTail && Tail(i) == rip)
+            if (_entries[i].Tail == rip)
                 return _entries[i].Site + 2;
         }
 
@@ -144,33 +149,31 @@ internal sealed unsafe class CallPatches
         return -1;
     }
 
-    private ulong Tail(int index) => *(ulong*)(_base + Control.PatchEntries + index * EntrySize + 2);
+    // The comparison that followed the call, then jmp [rip+0] to what follows it.
+    private ulong WriteTail(ulong site, ReadOnlySpan<byte> compare)
+    {
+        byte* tail = _base + Control.PatchTails + _tails * EntrySize;
+        compare.CopyTo(new Span<byte>(tail, 6));
+        tail[6] = 0xff;
+        tail[7] = 0x25;
+        *(uint*)(tail + 8) = 0;
+        *(ulong*)(tail + 12) = site + 8;
+        return StubLayout.PatchTails + (ulong)(_tails * EntrySize);
+    }
 
-    private void WriteEntry(ulong site, uint number, bool isMove, ReadOnlySpan<byte> compare)
+    // mov eax, number, if it was replaced; mov rcx, back; jmp fast. And its address for the jump from the site.
+    private void WriteEntry(uint? number, ulong back)
     {
         byte* entry = _base + Control.PatchEntries + _count * EntrySize;
         ulong address = StubLayout.PatchCode + (ulong)(_count * EntrySize);
-        ulong back = site + 2;
         var length = 0;
-        if (isMove)
+        if (number is { } value)
         {
             entry[length++] = 0xb8;
-            *(uint*)(entry + length) = number;
+            *(uint*)(entry + length) = value;
             length += 4;
         }
-        else
-        {
-            // The comparison, then jmp [rip+0] to what follows it.
-            byte* tail = _base + Control.PatchTails + _tails * EntrySize;
-            back = StubLayout.PatchTails + (ulong)(_tails * EntrySize);
-            compare.CopyTo(new Span<byte>(tail, 6));
-            tail[6] = 0xff;
-            tail[7] = 0x25;
-            *(uint*)(tail + 8) = 0;
-            *(ulong*)(tail + 12) = site + 8;
-        }
 
-        // mov rcx, back; jmp fast
         entry[length++] = 0x48;
         entry[length++] = 0xb9;
         *(ulong*)(entry + length) = back;

@@ -58,9 +58,9 @@ public sealed unsafe partial class TrapAddressSpace
     {
         lock (_requestGate)
         {
-            _patchingStopped = true;
-            if (!_dead)
+            if (!_patchingStopped && !_dead)
                 _patches?.Disarm();
+            _patchingStopped = true;
         }
     }
 
