@@ -97,5 +97,46 @@ internal static class DeniedSyscalls
 
     [Syscall(334, "rseq", Support.ErrnoOnly, Note = "ENOSYS: the host would have to know of it; C libraries do without")]
     public static SysResult RSeq(Task task, UserPtr area, uint length, int flags, uint signature) => Errno.ENOSYS;
+    [Syscall(154, "modify_ldt", Support.ErrnoOnly, Note = "ENOSYS: no segments of the program's own")]
+    public static SysResult ModifyLdt(Task task, int function, UserPtr buffer, ulong length) => Errno.ENOSYS;
+
+    [Syscall(428, "open_tree", Support.ErrnoOnly, Note = "EPERM: mounts are fixed")]
+    public static SysResult OpenTree(Task task, Fd directory, UserPath path, uint flags) => Errno.EPERM;
+
+    [Syscall(429, "move_mount", Support.ErrnoOnly, Note = "EPERM: mounts are fixed")]
+    public static SysResult MoveMount(Task task, Fd from, UserPath fromPath, Fd to, UserPath toPath, uint flags) => Errno.EPERM;
+
+    [Syscall(430, "fsopen", Support.ErrnoOnly, Note = "EPERM: mounts are fixed")]
+    public static SysResult FsOpen(Task task, UserPtr name, uint flags) => Errno.EPERM;
+
+    [Syscall(431, "fsconfig", Support.ErrnoOnly, Note = "EPERM: mounts are fixed")]
+    public static SysResult FsConfig(Task task, Fd fd, uint command, UserPtr key, UserPtr value, int auxiliary) => Errno.EPERM;
+
+    [Syscall(432, "fsmount", Support.ErrnoOnly, Note = "EPERM: mounts are fixed")]
+    public static SysResult FsMount(Task task, Fd fd, uint flags, uint attributes) => Errno.EPERM;
+
+    [Syscall(433, "fspick", Support.ErrnoOnly, Note = "EPERM: mounts are fixed")]
+    public static SysResult FsPick(Task task, Fd directory, UserPath path, uint flags) => Errno.EPERM;
+
+    [Syscall(442, "mount_setattr", Support.ErrnoOnly, Note = "EPERM: mounts are fixed")]
+    public static SysResult MountSetAttr(Task task, Fd directory, UserPath path, uint flags, UserPtr attributes, nuint size) => Errno.EPERM;
+
+    [Syscall(443, "quotactl_fd", Support.ErrnoOnly, Note = "EPERM")]
+    public static SysResult QuotaCtlFd(Task task, Fd fd, uint command, uint id, UserPtr address) => Errno.EPERM;
+
+    [Syscall(444, "landlock_create_ruleset", Support.ErrnoOnly, Note = "EOPNOTSUPP, as where Landlock is not enabled")]
+    public static SysResult LandlockCreate(Task task, UserPtr attributes, nuint size, uint flags) => Errno.EOPNOTSUPP;
+
+    [Syscall(445, "landlock_add_rule", Support.ErrnoOnly, Note = "EOPNOTSUPP, as where Landlock is not enabled")]
+    public static SysResult LandlockAdd(Task task, Fd ruleset, int type, UserPtr attributes, uint flags) => Errno.EOPNOTSUPP;
+
+    [Syscall(446, "landlock_restrict_self", Support.ErrnoOnly, Note = "EOPNOTSUPP, as where Landlock is not enabled")]
+    public static SysResult LandlockRestrict(Task task, Fd ruleset, uint flags) => Errno.EOPNOTSUPP;
+
+    [Syscall(447, "memfd_secret", Support.ErrnoOnly, Note = "ENOSYS, as where secretmem is not enabled")]
+    public static SysResult MemFdSecret(Task task, uint flags) => Errno.ENOSYS;
+
+    [Syscall(453, "map_shadow_stack", Support.ErrnoOnly, Note = "EOPNOTSUPP: no shadow stacks")]
+    public static SysResult MapShadowStack(Task task, ulong address, ulong size, uint flags) => Errno.EOPNOTSUPP;
 #pragma warning restore CS1591
 }

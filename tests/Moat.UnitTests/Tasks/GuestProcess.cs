@@ -19,10 +19,12 @@ internal static class GuestProcess
     public const ulong Code = 0x40_0000, Data = 0x50_0000, Stack = 0x60_0000, StackTop = Stack + 0x1_0000;
 
     /// <summary>Runs to the end; says how it ended, after checking that nothing is left.</summary>
-    public static SentryExit Run(Action<Assembler> emit, Action<Sentry>? whileRunning = null)
+    public static SentryExit Run(
+        Action<Assembler> emit, Action<Sentry>? whileRunning = null, Action<MemoryManager>? before = null, Action<string>? report = null)
     {
-        using TrapPlatform platform = new(MemoryFile.Create());
-        Sentry sentry = new(platform) { Report = static text => Assert.Fail(text) };
+        using MemoryFile memory = MemoryFile.Create();
+        using TrapPlatform platform = new(memory);
+        Sentry sentry = new(platform) { Report = report ?? (static text => Assert.Fail(text)) };
         MemoryManager mm = new(sentry);
         Map(mm, Code, MapAccess.Read | MapAccess.Write | MapAccess.Execute);
         Map(mm, Data, MapAccess.Read | MapAccess.Write);
@@ -32,6 +34,7 @@ internal static class GuestProcess
         using MemoryStream code = new();
         asm.Assemble(new StreamCodeWriter(code), Code);
         Assert.Equal(Errno.OK, mm.CopyOut(new UserPtr(Code), code.ToArray()));
+        before?.Invoke(mm);
         int id = sentry.Tasks.Allocate();
         FdTable files = new();
         Task task = new(new ThreadGroup(sentry, id), id, mm, files, new FsContext(), new Credentials()) { Thread = mm.CreateThread() };
