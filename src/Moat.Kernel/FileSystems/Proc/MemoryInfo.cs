@@ -22,7 +22,7 @@ internal static class MemoryInfo
 
     private static readonly string[] s_huge =
     [
-        "AnonHugePages", "ShmemHugePages", "ShmemPmdMapped", "FileHugePages", "FilePmdMapped",
+        "AnonHugePages", "ShmemHugePages", "ShmemPmdMapped", "FileHugePages", "FilePmdMapped", "Balloon",
     ];
 
     public static void Write(Sentry sentry, StringBuilder text)

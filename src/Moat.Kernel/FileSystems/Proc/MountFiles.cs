@@ -37,7 +37,7 @@ internal static class MountFiles
             if (!TryGetPath(mount, root, out string path))
                 continue;
             ulong device = mount.FileSystem.Device;
-            text.Append(CultureInfo.InvariantCulture, $"{mount.Id} {mount.Parent?.Id ?? mount.Id} {DeviceNumber.Major(device)}:{DeviceNumber.Minor(device)} / ");
+            text.Append(CultureInfo.InvariantCulture, $"{mount.Id} {mount.Parent?.Id ?? 1} {DeviceNumber.Major(device)}:{DeviceNumber.Minor(device)} / ");
             Escape(text, path);
             text.Append(CultureInfo.InvariantCulture, $" {Options(mount, withFileSystem: false)} - {mount.FileSystem.TypeName} ");
             Escape(text, mount.FileSystem.Source);
