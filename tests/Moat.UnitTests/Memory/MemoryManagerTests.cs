@@ -324,6 +324,12 @@ public sealed class MemoryManagerTests
             f.Mm.CompareExchange32(new UserPtr(at), 0, 1, out _);
             f.Mm.Pin(new UserPtr(at), Page, RW, pin);
             pin.Unpin();
+            MapRequest request = new() { Length = 16 * Page, Access = RW, MaxAccess = MapRequest.All };
+            ulong place = (ulong)f.Mm.Map(in request).Value;
+            f.Mm.Write(new UserPtr<int>(place), 1);
+            f.Mm.Protect(place + Page, Page, MapAccess.Read);
+            f.Mm.DontNeed(place, place + (2 * Page), locked: false);
+            f.Mm.Unmap(place, 16 * Page);
         }
         for (int i = 0; i < 100; i++)
             Round();
