@@ -28,10 +28,10 @@ internal sealed partial class ThreadGroup
                 return null;
             while (_posixTimers.ContainsKey(_nextTimerId))
                 _nextTimerId = (_nextTimerId + 1) & int.MaxValue;
-            int id = _nextTimerId;
+            int number = _nextTimerId;
             _nextTimerId = (_nextTimerId + 1) & int.MaxValue;
-            PosixTimer timer = new(task, id, clock, notice(id));
-            _posixTimers.Add(id, timer);
+            PosixTimer timer = new(task, number, clock, notice(number));
+            _posixTimers.Add(number, timer);
             return timer;
         }
     }
