@@ -90,6 +90,9 @@ internal sealed partial class MemoryManager
     /// <summary>One user more: a task, a worker.</summary>
     public void AddUser() => Interlocked.Increment(ref _users);
 
+    /// <summary>True when there are no more than <paramref name="users"/>: nobody but the threads of one process.</summary>
+    public bool HasOnly(int users) => Volatile.Read(ref _users) <= users;
+
     /// <summary>One user less; the last one ends the address space and frees its memory.</summary>
     public void DropUser()
     {

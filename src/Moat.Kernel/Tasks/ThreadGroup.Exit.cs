@@ -39,8 +39,15 @@ internal sealed partial class ThreadGroup
         ExitStatus = status;
         _exiting = true;
         IsStopped = false;
+        bool others = false;
         foreach (Task task in _tasks)
+        {
             task.Interrupt();
+            others |= task != Task.Current;
+        }
+        // A guest can evade interrupts with signal frames of its own making, but not this.
+        if (others && _tasks[0].Mm is { } mm && mm.HasOnly(_tasks.Count))
+            mm.Space.Kill();
     }
 
     /// <summary>A thread has ended. True when it was the last one.</summary>
