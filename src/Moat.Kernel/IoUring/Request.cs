@@ -294,6 +294,9 @@ internal sealed class PollWait(Request request) : WaitEntry
     /// <summary>In Request.PendingEvents: there was more than one wake.</summary>
     public const uint Several = 1u << 31;
 
+    /// <summary>In Request.PendingEvents: some wake came from elsewhere than the submitter's own calls.</summary>
+    public const uint Outside = 1u << 30;
+
     /// <summary>Stays in the queue when it fires.</summary>
     public bool Persistent;
 
@@ -301,6 +304,8 @@ internal sealed class PollWait(Request request) : WaitEntry
     public override bool OnWake(PollEvents events)
     {
         Note(events);
+        if (Persistent && Tasks.Task.Current != request.Task)
+            Interlocked.Or(ref request.PendingEvents, Outside);
         if (!Persistent)
             Queue!.RemoveFromCallback(this);
         request.Ring.QueueWork(request, WorkSource.Callback);
@@ -310,7 +315,7 @@ internal sealed class PollWait(Request request) : WaitEntry
     /// <summary>Remembers events for whoever looks at the request next.</summary>
     public void Note(PollEvents events)
     {
-        if (Interlocked.Or(ref request.PendingEvents, (uint)events) != 0)
+        if ((Interlocked.Or(ref request.PendingEvents, (uint)events) & ~Outside) != 0)
             Interlocked.Or(ref request.PendingEvents, Several);
     }
 }

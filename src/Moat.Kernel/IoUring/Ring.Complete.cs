@@ -12,6 +12,9 @@ internal sealed partial class Ring
     // Completions of the running batch, under _lock; they become visible together.
     private readonly IoUringCqe[] _batch = new IoUringCqe[BatchSize];
     private int _batchCount;
+
+    /// <summary>Multishot requests that wait for room in the ring; under the lock.</summary>
+    private Request? _stalled;
     // Under _cqLock.
     private uint _cqTail, _overflow;
     private IoUringCqe[] _backlog = [];
@@ -126,6 +129,54 @@ internal sealed partial class Ring
             CountBatch();
     }
 
+    /// <summary>True when the program has to come by for completions that had no room.</summary>
+    private bool HasOverflow => Volatile.Read(ref _backlogged) || Volatile.Read(ref _stalled) is not null;
+
+    /// <summary>
+    /// Puts a multishot request off that finds no room for a CQE, until the program enters the kernel. Under the lock.
+    /// </summary>
+    public void Stall(Request request)
+    {
+        request.IsReady = true;
+        lock (_cqLock)
+        {
+            request.Next = _stalled;
+            Volatile.Write(ref _stalled, request);
+            _memory.SetSqFlags(SqRingFlags.CQ_OVERFLOW);
+        }
+    }
+
+    /// <summary>The program is here: what had no room is tried again. Any thread, without locks.</summary>
+    private void FlushOverflow()
+    {
+        FlushBacklog();
+        if (Volatile.Read(ref _stalled) is null)
+            return;
+        _lock.Enter();
+        ResumeStalled();
+        RunWork();
+        Unlock();
+    }
+
+    /// <summary>Has requests that wait for room run again. Under the lock.</summary>
+    private void ResumeStalled()
+    {
+        Request? request;
+        lock (_cqLock)
+        {
+            request = _stalled;
+            _stalled = null;
+            if (!_backlogged)
+                _memory.ClearSqFlags(SqRingFlags.CQ_OVERFLOW);
+        }
+        while (request is not null)
+        {
+            Request? next = request.Next;
+            AppendReady(request);
+            request = next;
+        }
+    }
+
     /// <summary>Moves the backlog into the ring as far as there is room (NODROP). Any thread.</summary>
     private void FlushBacklog()
     {
@@ -142,7 +193,8 @@ internal sealed partial class Ring
             if (_backlogCount == 0 && _backlogged)
             {
                 Volatile.Write(ref _backlogged, false);
-                _memory.ClearSqFlags(SqRingFlags.CQ_OVERFLOW);
+                if (Volatile.Read(ref _stalled) is null)
+                    _memory.ClearSqFlags(SqRingFlags.CQ_OVERFLOW);
             }
             PublishTail();
         }

@@ -21,6 +21,8 @@ internal sealed partial class Ring
                 return Errno.EEXIST;
             task.AddRing(this);
             _lock.Enter();
+            if (_stalled is not null)
+                ResumeStalled();
             submitted = (int)Submit(task, toSubmit);
             // Deferred work runs here only when the task waits too.
             if (!_defer || (flags & IoUringEnter.GETEVENTS) != 0)

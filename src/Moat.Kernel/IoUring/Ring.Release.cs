@@ -71,6 +71,7 @@ internal sealed partial class Ring
                 r = next;
             }
         }
+        ResumeStalled();
         while (_deferredHead is { } head)
         {
             _deferredHead = head.Next;

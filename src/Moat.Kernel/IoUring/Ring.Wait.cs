@@ -47,8 +47,8 @@ internal sealed partial class Ring
         uint min = Math.Min(wait.MinComplete, _memory.CqEntries);
         if (HasWork)
             RunAsWaiter();
-        if (Volatile.Read(ref _backlogged))
-            FlushBacklog();
+        if (HasOverflow)
+            FlushOverflow();
         return Visible >= min ? SysResult.Ok : Sleep(task, min, wait);
     }
 
@@ -87,8 +87,8 @@ internal sealed partial class Ring
             Interlocked.MemoryBarrier();
             if (HasWork)
                 RunAsWaiter();
-            if (Volatile.Read(ref _backlogged))
-                FlushBacklog();
+            if (HasOverflow)
+                FlushOverflow();
             if (IsSatisfied(waiter))
             {
                 result = SysResult.Ok;
@@ -154,7 +154,7 @@ internal sealed partial class Ring
     {
         for (Waiter? w = _waiters; w is not null; w = w.Next)
         {
-            if (IsSatisfied(w) || _backlogged || _lost)
+            if (IsSatisfied(w) || HasOverflow || _lost)
                 w.Task.Wake();
         }
     }

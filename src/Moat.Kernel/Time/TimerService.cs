@@ -93,16 +93,36 @@ internal sealed class TimerService : IDisposable
         ClockSet?.Invoke();
     }
 
+    /// <summary>The timer that is due first, wherever it is kept: late ones expire in the order of their times too.</summary>
+    private KernelTimer? TakeEarliest(long now)
+    {
+        while (true)
+        {
+            TimerShard? first = null;
+            long earliest = long.MaxValue;
+            foreach (TimerShard shard in _shards)
+            {
+                long next = shard.Next;
+                if (next <= now && next < earliest)
+                {
+                    first = shard;
+                    earliest = next;
+                }
+            }
+            if (first is null)
+                return null;
+            if (first.TakeExpired(now) is { } timer)
+                return timer;
+        }
+    }
+
     private void Run()
     {
         while (!_stopping)
         {
             long now = HostClock.Now;
-            foreach (TimerShard shard in _shards)
-            {
-                while (shard.TakeExpired(now) is { } timer)
-                    timer.OnExpired();
-            }
+            while (TakeEarliest(now) is { } timer)
+                timer.OnExpired();
             Interlocked.Exchange(ref _sleepsUntil, long.MaxValue);
             long next = long.MaxValue;
             foreach (TimerShard shard in _shards)

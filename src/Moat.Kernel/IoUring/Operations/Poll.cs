@@ -100,6 +100,14 @@ internal sealed class PollAdd : Operation
         bool feedsItself = (events & PollEvents.EPOLL_URING_WAKE) != 0;
         if (!feedsItself && ring.PostMore(request, (int)ready, CqeFlags.MORE))
             return;
+        // A full ring ends the poll. But what others do while the program does not look may count as not having happened yet.
+        if (!feedsItself && (noted & PollWait.Outside) != 0)
+        {
+            request.PollWait.Note(ready);
+            Interlocked.Or(ref request.PendingEvents, PollWait.Outside);
+            ring.Stall(request);
+            return;
+        }
         request.Result = (int)ready;
         request.PollWait.Remove();
         if (request.IsPending)
