@@ -8,7 +8,9 @@ switch (args)
         return SpaceBench.Run();
     case ["safecopy"]:
         return SafeCopyBench.Run();
+    case ["uring", .. var rest]:
+        return UringBench.Run(rest.FirstOrDefault() ?? "");
     default:
-        Console.Error.WriteLine("usage: Moat.Bench switch [ROUNDS [THREADS]] | spaces | safecopy");
+        Console.Error.WriteLine("usage: Moat.Bench switch [ROUNDS [THREADS]] | spaces | safecopy | uring [PART OF A NAME]");
         return 2;
 }

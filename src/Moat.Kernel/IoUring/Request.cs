@@ -61,6 +61,9 @@ internal enum RequestFlags : uint
     /// <summary>Ran on a worker at least once.</summary>
     Worked = 1u << 19,
 
+    /// <summary>Not served in place without ado.</summary>
+    SlowOrAsync = SlowComplete | Polled | Worked,
+
     /// <summary>Anything but the plain path at completion.</summary>
     SlowComplete = AnyLink | CqeSkip | Fail | ArmLinkTimeout | LinkTimeoutArmed | NeedCleanup | Hashed | Inflight,
 }
@@ -221,11 +224,8 @@ internal sealed class Request : WorkItem
     /// <summary>Chain in the cancel table.</summary>
     public Request? HashNext, HashPrevious;
 
-    /// <summary>When it was fetched, host nanoseconds.</summary>
+    /// <summary>When it began to wait for something, host nanoseconds; 0: it did not.</summary>
     public long Started;
-
-    /// <summary>Number in its ring, for the trace.</summary>
-    public uint Sequence;
 
     /// <summary>What the operation keeps between prepare and completion; reused where it can.</summary>
     public object? Data;

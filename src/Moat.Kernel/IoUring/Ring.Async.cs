@@ -1,3 +1,4 @@
+using Moat.Kernel.Time;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.IoUring;
@@ -12,6 +13,8 @@ internal sealed partial class Ring
     private void GoAsync(Request request, IssueStatus status)
     {
         OpFlags op = request.Op.Flags;
+        if (request.Started == 0)
+            request.Started = HostClock.Now;
         if (status == IssueStatus.WaitFile)
         {
             ArmPoll(request, request.WaitFile!, request.PollMask);
@@ -71,6 +74,8 @@ internal sealed partial class Ring
             MakeReady(request, RequestState.IssueHere);
             return;
         }
+        if (request.Started == 0)
+            request.Started = HostClock.Now;
         request.Flags |= RequestFlags.Worked;
         Hash(request, RequestState.Worker);
         _workers.Queue(request);

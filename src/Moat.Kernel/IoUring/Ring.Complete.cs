@@ -83,16 +83,24 @@ internal sealed partial class Ring
     }
 
     /// <summary>Counts, drops the file and puts the request back into the pool.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Finish(Request request)
     {
         CountDone(request);
-        if (request.FileNode is not null || request.BufferNode is not null)
-            DropNodes(request);
-        else
-            request.File?.DropReference();
-        request.File = null;
+        DropFiles(request);
         Put(request);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void DropFiles(Request request)
+    {
+        if (request.File is not null || request.BufferNode is not null)
+        {
+            if (request.FileNode is not null || request.BufferNode is not null)
+                DropNodes(request);
+            else
+                request.File!.DropReference();
+            request.File = null;
+        }
     }
 
     /// <summary>Makes the batch visible, wakes who waits for it. Under the lock.</summary>
@@ -106,19 +114,20 @@ internal sealed partial class Ring
             TraceBatch(count);
         if (_released)
             return;
-        bool posted = false;
+        bool posted;
         lock (_cqLock)
         {
-            for (int i = 0; i < count; i++)
+            // The head is read once: the guest can only make more room meanwhile.
+            uint room = _backlogged ? 0 : _memory.CqEntries - Math.Min(_cqTail - _memory.CqHead, _memory.CqEntries);
+            int fits = (int)Math.Min((uint)count, room);
+            posted = fits > 0;
+            if (posted)
             {
-                if (_backlogged || !HasRoom())
-                {
-                    AddToBacklog(_batch[i]);
-                    continue;
-                }
-                Post(_batch[i]);
-                posted = true;
+                _memory.WriteCqes(_cqTail, _batch.AsSpan(0, fits));
+                Volatile.Write(ref _cqTail, _cqTail + (uint)fits);
             }
+            for (int i = fits; i < count; i++)
+                AddToBacklog(_batch[i]);
             PublishTail();
         }
         Notify(posted, _batchFromWorker);
@@ -214,7 +223,8 @@ internal sealed partial class Ring
     private void PublishTail()
     {
         _memory.PublishCqTail(_cqTail);
-        WakeWaiters();
+        if (_waiters is not null)
+            WakeWaiters();
     }
 
     private void AddToBacklog(in IoUringCqe cqe)

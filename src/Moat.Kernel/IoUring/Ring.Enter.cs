@@ -27,7 +27,11 @@ internal sealed partial class Ring
             // Deferred work runs here only when the task waits too.
             if (!_defer || (flags & IoUringEnter.GETEVENTS) != 0)
             {
-                if (HasWork || _batchCount != 0 || _deferredHead is not null)
+                if (HasWork || _deferredHead is not null)
+                    RunWork();
+                else
+                    FlushBatch();
+                if (HasWork)
                     RunWork();
             }
             else

@@ -1,15 +1,17 @@
 using System.Runtime.CompilerServices;
 using Moat.Kernel.Tasks;
-using Moat.Kernel.Time;
 
 namespace Moat.Kernel.IoUring;
 
 internal sealed partial class Ring
 {
-    private uint _sqHead, _dropped, _sequence;
-    private Request? _free;
+    private uint _sqHead, _dropped;
+    private bool _failed;
+    private Request[] _pool = new Request[64];
+    private int _poolCount;
+    private readonly Operation?[] _operations = OperationTable.Operations;
 
-    /// <summary>Requests that are not in the free list.</summary>
+    /// <summary>Requests that are not in the pool.</summary>
     private int _live;
 
     /// <summary>The submission half of io_uring_enter(2). Returns how many SQEs were consumed.</summary>
@@ -18,29 +20,44 @@ internal sealed partial class Ring
         uint count = Math.Min(toSubmit, Math.Min(_memory.SqTail - _sqHead, _memory.SqEntries));
         if (count == 0)
             return 0;
-        long now = HostClock.Now;
-        _batchStarted = now;
+        BeginBatch();
         _submitting = true;
         if (_origin is null || !_origin.IsCurrent(task))
             _origin = new Submitter(task);
         Submitter origin = _origin;
         int liveBefore = _live;
         uint done = 0;
+        // The request of an SQE that is served in place serves the next one too.
+        Request? spare = null;
         while (done < count)
         {
-            Request request = Take(origin, now);
+            Request request = spare ?? Take(origin);
+            spare = null;
             uint position = _sqHead;
             Volatile.Write(ref _sqHead, position + 1);
-            if (!_memory.ReadSqe(position, ref request.Sqe))
+            if (!_memory.ReadSqe(position, ref request.Sqe, out SqeHead head))
             {
-                Put(request);
+                spare = request;
                 _memory.PublishDropped(++_dropped);
                 break;
             }
             done++;
-            if (SubmitOne(request) != Errno.OK && !_submitAll)
+            Operation? op = head.Opcode < _operations.Length ? _operations[head.Opcode] : null;
+            if (op is not null && head.IsPlain && _chainHead is null && !_drainActive && !_drainNext && _trace is null
+                && request.Sqe.personality == 0)
+            {
+                if (TrySubmitPlain(request, op, head))
+                    spare = request;
+                else if (_failed && !_submitAll)
+                    break;
+            }
+            else if (SubmitOne(request, op) != Errno.OK && !_submitAll)
+            {
                 break;
+            }
         }
+        if (spare is not null)
+            Put(spare);
         EndChain();
         _submitting = false;
         _memory.PublishSqHead(_sqHead);
@@ -48,13 +65,46 @@ internal sealed partial class Ring
         return done;
     }
 
-    /// <summary>Prepares a request and issues it, or puts it where it waits. An error ends the batch.</summary>
+    /// <summary>
+    /// Prepares and issues a request without flags. True: it is complete, and its object free for the next one. Else
+    /// <see cref="_failed"/> says whether the batch has to end.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Errno SubmitOne(Request request)
+    private bool TrySubmitPlain(Request request, Operation op, SqeHead head)
+    {
+        if (request.Op != op)
+            request.Op = op;
+        request.Flags = (RequestFlags)head.Flags;
+        _failed = false;
+        Errno e = op.Prepare(request);
+        if (e != Errno.OK)
+        {
+            _failed = true;
+            SubmitSlowly(request, e);
+            return false;
+        }
+        IssueStatus status = (op.Flags & OpFlags.NeedsFile) != 0 && !AssignFile(request) ? request.Done(Errno.EBADF)
+            : op.Issue(request, IssueFlags.NonBlock);
+        if (status == IssueStatus.Done && (request.Flags & RequestFlags.SlowOrAsync) == 0)
+        {
+            AddToBatch(request.Sqe.user_data, request.Result, request.CqeFlags);
+            _inlineCounts[(int)op.Number]++;
+            _batchInline++;
+            DropFiles(request);
+            request.Result = 0;
+            request.CqeFlags = CqeFlags.None;
+            return true;
+        }
+        AfterIssue(request, status);
+        return false;
+    }
+
+    /// <summary>Prepares a request and issues it, or puts it where it waits. An error ends the batch.</summary>
+    private Errno SubmitOne(Request request, Operation? op)
     {
         if (_trace is not null)
             TraceSubmit(request);
-        Errno e = Prepare(request);
+        Errno e = Prepare(request, op);
         if (e == Errno.OK && _chainHead is null && (request.Flags & (RequestFlags.AnyLink | RequestFlags.ForceAsync)) == 0)
         {
             IssueNow(request);
@@ -63,24 +113,15 @@ internal sealed partial class Ring
         return SubmitSlowly(request, e);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Errno Prepare(Request request)
+    private Errno Prepare(Request request, Operation? op)
     {
-        byte opcode = request.Sqe.opcode;
-        Operation? op = opcode < OperationTable.Count ? OperationTable.Operations[opcode] : null;
         request.Flags = (RequestFlags)request.Sqe.flags;
+        request.Op = op ?? _operations[0]!;
         if (op is null)
-        {
-            request.Op = OperationTable.Operations[0]!;
             return Errno.EINVAL;
-        }
-        request.Op = op;
-        if (request.Sqe.flags != 0 || _drainActive || _drainNext)
-        {
-            Errno e = PrepareFlags(request, op);
-            if (e != Errno.OK)
-                return e;
-        }
+        Errno e = PrepareFlags(request, op);
+        if (e != Errno.OK)
+            return e;
         if (request.Sqe.ioprio != 0 && (op.Flags & OpFlags.IoPrio) == 0)
             return Errno.EINVAL;
         if (request.Sqe.personality != 0)
@@ -131,6 +172,11 @@ internal sealed partial class Ring
         else
             status = op.Issue(request, IssueFlags.NonBlock);
 
+        AfterIssue(request, status);
+    }
+
+    private void AfterIssue(Request request, IssueStatus status)
+    {
         if (status == IssueStatus.Done)
         {
             Complete(request);
@@ -143,33 +189,31 @@ internal sealed partial class Ring
             GoAsync(request, status);
     }
 
+    // Taken from the end and put back there; a reference stays in its place while the request is out, so that taking and
+    // putting back the same one stores nothing (the collector's write barrier costs more than all the rest of it).
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private Request Take(Submitter origin, long now)
+    private Request Take(Submitter origin)
     {
-        Request? request = _free;
-        if (request is null)
-            request = new Request(this);
-        else
-            _free = request.Next;
-        request.Next = null;
-        // Mostly the same as before: comparing is cheaper than the collector's write barrier.
+        Request request = _poolCount > 0 ? _pool[--_poolCount] : new Request(this);
         if (request.Origin != origin)
             request.Origin = origin;
-        request.Started = now;
         request.State = RequestState.Active;
-        request.Sequence = _sequence++;
         request.CqeFlags = CqeFlags.None;
-        request.Retries = 0;
         request.Result = 0;
+        request.Retries = 0;
         _live++;
         return request;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Put(Request request)
     {
         request.State = RequestState.Free;
-        request.Next = _free;
-        _free = request;
         _live--;
+        if (_poolCount == _pool.Length)
+            Array.Resize(ref _pool, _poolCount * 2);
+        ref Request place = ref _pool[_poolCount++];
+        if (place != request)
+            place = request;
     }
 }

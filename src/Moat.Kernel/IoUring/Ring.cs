@@ -41,6 +41,8 @@ internal sealed partial class Ring : AnonymousFile
         _defer = (setup & IoUringSetup.DEFER_TASKRUN) != 0;
         _submitAll = (setup & IoUringSetup.SUBMIT_ALL) != 0;
         _disabled = (setup & IoUringSetup.R_DISABLED) != 0;
+        _stats = new RingStatistics();
+        _inlineCounts = _stats.Inline;
         _trace = sentry.UringTrace;
         int cores = Environment.ProcessorCount;
         _workers = new IoWorkQueue(sentry.UringWorkers, (int)Math.Min(memory.SqEntries, 4 * (uint)cores), MaxUnboundedWorkers);

@@ -144,19 +144,28 @@ internal sealed unsafe class RingMemory
     /// <summary>The guest's counter of completions that are lost.</summary>
     public void PublishOverflow(uint count) => Volatile.Write(ref *_cqOverflow, count);
 
-    /// <summary>Copies the SQE for one place of the ring, once. False: the index array points nowhere.</summary>
+    /// <summary>Copies the SQE for one place of the ring, each byte once. False: the index array points nowhere.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool ReadSqe(uint position, ref IoUringSqe into)
+    public bool ReadSqe(uint position, ref IoUringSqe into, out SqeHead head)
     {
         uint index = position & (SqEntries - 1);
-        // SAFETY: the index is below SqEntries both for the array and for the SQEs.
+        // SAFETY: the index is below SqEntries both for the array and for the SQEs; the copy stays within two SQEs.
         if (_sqArray != null)
         {
             index = Volatile.Read(ref _sqArray[index]);
             if (index >= SqEntries)
+            {
+                head = default;
                 return false;
+            }
         }
-        into = _sqes[index];
+        byte* from = (byte*)(_sqes + index);
+        ref byte to = ref Unsafe.As<IoUringSqe, byte>(ref into);
+        // The first word is looked at while it is in a register: reading it back from the copy would stall.
+        ulong first = Volatile.Read(ref *(ulong*)from);
+        Unsafe.WriteUnaligned(ref to, first);
+        Unsafe.CopyBlockUnaligned(ref Unsafe.Add(ref to, sizeof(ulong)), ref from[sizeof(ulong)], (uint)(sizeof(IoUringSqe) - sizeof(ulong)));
+        head = new SqeHead(first);
         return true;
     }
 
@@ -166,6 +175,16 @@ internal sealed unsafe class RingMemory
     {
         // SAFETY: the mask keeps the index below CqEntries.
         _cqes[position & (CqEntries - 1)] = cqe;
+    }
+
+    /// <summary>Writes several CQEs, at most a whole ring.</summary>
+    public void WriteCqes(uint position, ReadOnlySpan<IoUringCqe> cqes)
+    {
+        uint at = position & (CqEntries - 1);
+        int first = (int)Math.Min((uint)cqes.Length, CqEntries - at);
+        // SAFETY: at is below CqEntries, and the ring goes on at its start.
+        cqes[..first].CopyTo(new Span<IoUringCqe>(_cqes + at, first));
+        cqes[first..].CopyTo(new Span<IoUringCqe>(_cqes, (int)CqEntries));
     }
 
     /// <summary>Reads an SQE for fdinfo; torn when the guest writes meanwhile.</summary>
@@ -187,4 +206,17 @@ internal sealed unsafe class RingMemory
         => RoundToPage(ArrayAt(cqEntries) + (array ? (ulong)sqEntries * 4 : 0));
 
     private static ulong RoundToPage(ulong bytes) => (bytes + FrameAllocator.PageSize - 1) & ~(FrameAllocator.PageSize - 1);
+}
+
+/// <summary>The first eight bytes of an SQE: opcode, flags, ioprio, fd.</summary>
+internal readonly struct SqeHead(ulong word)
+{
+    /// <summary>sqe.opcode.</summary>
+    public byte Opcode => (byte)word;
+
+    /// <summary>sqe.flags has at most FIXED_FILE, and sqe.ioprio is zero.</summary>
+    public bool IsPlain => (word & (0xffffff00 & ~((ulong)SqeFlags.FIXED_FILE << 8))) == 0;
+
+    /// <summary>sqe.flags.</summary>
+    public SqeFlags Flags => (SqeFlags)(byte)(word >> 8);
 }

@@ -23,17 +23,30 @@ internal sealed class RingStatistics
 {
     private const int SubBits = 3, Buckets = (64 - SubBits) << SubBits, Kinds = 3;
 
-    private readonly long[] _counts = new long[(int)IoUringOp.LAST * Kinds];
+    private readonly long[] _inline = new long[(int)IoUringOp.LAST];
+    private readonly long[] _others = new long[(int)IoUringOp.LAST * (Kinds - 1)];
     private readonly long[] _latency = new long[Buckets];
 
     /// <summary>Requests of an operation served in one way.</summary>
-    public long Count(IoUringOp op, ServedBy by) => Volatile.Read(ref _counts[((int)op * Kinds) + (int)by]);
+    public long Count(IoUringOp op, ServedBy by)
+        => Volatile.Read(ref by == ServedBy.Inline ? ref _inline[(int)op] : ref Other(op, by));
 
     /// <summary>All requests.</summary>
-    public long Total => _counts.Sum();
+    public long Total => _inline.Sum() + _others.Sum();
+
+    /// <summary>Counts of requests served in place, by operation; the ring counts in it directly.</summary>
+    public long[] Inline => _inline;
 
     /// <summary>One request more.</summary>
-    public void Add(IoUringOp op, ServedBy by) => _counts[((int)op * Kinds) + (int)by]++;
+    public void Add(IoUringOp op, ServedBy by)
+    {
+        if (by == ServedBy.Inline)
+            _inline[(int)op]++;
+        else
+            Other(op, by)++;
+    }
+
+    private ref long Other(IoUringOp op, ServedBy by) => ref _others[((int)op * (Kinds - 1)) + (int)by - 1];
 
     /// <summary><paramref name="count"/> requests took so many nanoseconds each.</summary>
     public void AddLatency(long nanoseconds, long count) => _latency[BucketOf(nanoseconds)] += count;
@@ -41,8 +54,10 @@ internal sealed class RingStatistics
     /// <summary>Adds all of another's.</summary>
     public void Add(RingStatistics other)
     {
-        for (int i = 0; i < _counts.Length; i++)
-            _counts[i] += Volatile.Read(ref other._counts[i]);
+        for (int i = 0; i < _inline.Length; i++)
+            _inline[i] += Volatile.Read(ref other._inline[i]);
+        for (int i = 0; i < _others.Length; i++)
+            _others[i] += Volatile.Read(ref other._others[i]);
         for (int i = 0; i < Buckets; i++)
             _latency[i] += Volatile.Read(ref other._latency[i]);
     }
