@@ -62,7 +62,8 @@ internal abstract class RwOperation(bool isWrite) : Operation
             MemoryManager mm = request.Origin.Mm;
             mm.BeginAccess();
             Errno error = Import(request, vector, flags, null);
-            IssueStatus status = error == Errno.OK ? Transfer(request, vector, flags) : request.Done(error);
+            IssueStatus status = error == Errno.OK ? Transfer(request, vector, flags)
+                : WaitsBeforeFault(request) ? IssueStatus.WouldBlock : request.Done(error);
             mm.EndAccess();
             return status;
         }
@@ -70,6 +71,14 @@ internal abstract class RwOperation(bool isWrite) : Operation
         IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : request.Done(e);
         worker?.Pin.Unpin();
         return result;
+    }
+
+    /// <summary>Memory is looked at only when there is something to move: a file that is not ready is waited for first.</summary>
+    private bool WaitsBeforeFault(Request request)
+    {
+        FileDescription file = request.File!;
+        PollEvents ready = (IsWrite ? PollEvents.POLLOUT : PollEvents.POLLIN) | PollEvents.POLLERR | PollEvents.POLLHUP;
+        return (IsWrite ? file.CanWrite : file.CanRead) && request.Sqe.rw_flags == 0 && file.Waiters is not null && (file.Poll() & ready) == 0;
     }
 
     private IssueStatus Transfer(Request request, IoVector vector, IssueFlags flags)
