@@ -58,6 +58,9 @@ internal sealed unsafe partial class FrameAllocator
             Interlocked.Add(ref _kept, kept * (long)PageSize);
     }
 
+    /// <summary>An allocation of this size mostly gets pages that have memory already.</summary>
+    public bool MostlyKept(ulong length) => length <= KeepSize && Volatile.Read(ref _kept) > 0;
+
     /// <summary>Small allocations mostly get kept pages back.</summary>
     private void Reused(ulong length)
     {

@@ -14,6 +14,10 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
         | RwFlags.RWF_ATOMIC | RwFlags.RWF_DONTCACHE;
 
     private readonly Lock _appendLock = new();
+    private ReadWindow? _window;
+
+    // Small reads until the file is worth a mapping. O_DIRECT asks for the disk.
+    private int _readsToWindow = inode is not null && inode.IsLower && (flags & OpenFlags.O_DIRECT) == 0 ? 16 : 0;
 
     public override bool IsSeekable => true;
 
@@ -24,6 +28,38 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
     private bool IsReadOnlyFile => inode is not null && inode.FileSystem.IsReadOnly;
 
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
+    {
+        ReadWindow? window = Volatile.Read(ref _window);
+        if (window is not null)
+            return ReadThrough(window, to, ref offset, flags);
+        if (_readsToWindow > 0 && to.Remaining <= ReadWindow.LongestRead && Interlocked.Decrement(ref _readsToWindow) == 0)
+            Volatile.Write(ref _window, ReadWindow.Open(handle.Fd));
+        return ReadHost(to, ref offset, flags);
+    }
+
+    private SysResult ReadThrough(ReadWindow window, IoVector to, ref long offset, RwFlags flags)
+    {
+        ulong length = to.Remaining;
+        if (length == 0)
+            return 0;
+        long start = offset;
+        if (window.Has(offset, length))
+        {
+            ulong copied = window.Read(to, offset, length);
+            offset += (long)copied;
+            if (copied == length)
+                return (long)copied;
+            // Guest memory or the file faults: the host says what it is.
+            SysResult rest = ReadHost(to, ref offset, flags);
+            return copied > 0 ? (long)copied + Math.Max(0, rest.Value) : rest;
+        }
+        SysResult read = ReadHost(to, ref offset, flags);
+        if (read.Value > 0)
+            window.Saw(start, read.Value);
+        return read;
+    }
+
+    private SysResult ReadHost(IoVector to, ref long offset, RwFlags flags)
     {
         long done = 0;
         // One host call, more only when there are more spans than it takes.
@@ -108,6 +144,7 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
 
     protected override void Release()
     {
+        _window?.Close();
         inode?.Closed(handle);
         handle.DropReference();
     }

@@ -15,6 +15,7 @@ internal sealed partial class HostInode : Inode
     private volatile Attributes _attributes;
     private volatile string? _linkTarget;
     private HostHandle? _path, _open;
+    private long _lookedAt = -1000;
 
     // Two references that change together are read as one.
     private sealed record Location(HostInode? Parent, string Name);
@@ -42,6 +43,9 @@ internal sealed partial class HostInode : Inode
     public ulong Device => _device;
 
     public ulong Number => _number;
+
+    /// <summary>Nobody in the sandbox writes it.</summary>
+    internal bool IsLower => _fileSystem.Caching == NameCaching.Trusted;
 
     internal int RootFd => _rootHandle!.Fd;
 
@@ -73,15 +77,26 @@ internal sealed partial class HostInode : Inode
         if (error != Errno.OK)
             return error;
         int result = HostFiles.StatAt(handle!.Fd, name, out Statx stat);
-        // In a lower directory that the host has removed meanwhile nothing is found: another may be in its place.
-        if (result == -(int)Errno.ENOENT && _fileSystem.Caching == NameCaching.Trusted
-            && HostFiles.Stat(handle.Fd, out Statx self) == 0 && self.stx_nlink == 0)
+        if (result == -(int)Errno.ENOENT && IsRemoved(handle.Fd))
             result = -(int)Errno.ESTALE;
         handle.DropReference();
         if (result < 0)
             return (Errno)(-result);
         child = _fileSystem.Intern(in stat, this, name.ToString());
         return Errno.OK;
+    }
+
+    /// <summary>
+    /// In a lower directory that the host has removed meanwhile nothing is found, though another may be in its place. Asked at most
+    /// once a second.
+    /// </summary>
+    private bool IsRemoved(int fd)
+    {
+        long now = Environment.TickCount64;
+        if (_fileSystem.Caching != NameCaching.Trusted || now - Volatile.Read(ref _lookedAt) < 1000)
+            return false;
+        Volatile.Write(ref _lookedAt, now);
+        return HostFiles.Stat(fd, out Statx self) == 0 && self.stx_nlink == 0;
     }
 
     public override Errno ReadLink(in Caller caller, out string target)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Moat.Kernel.FileSystems.Host;
 using Moat.Kernel.Vfs;
 
@@ -8,6 +9,11 @@ internal abstract partial class TmpInode : Inode
 {
     private uint _mode, _uid, _gid;
     private Timespec _atime, _mtime, _ctime, _btime;
+
+    // atime is as it has to be until something changes.
+    private volatile bool _accessed;
+
+    private const long SecondsPerDay = 86400;
 
     /// <param name="fileSystem">Its file system.</param>
     /// <param name="what">Mode and owner.</param>
@@ -109,6 +115,7 @@ internal abstract partial class TmpInode : Inode
             if (change.Has(AttributeMask.Mtime))
                 _mtime = change.Mtime;
             _ctime = RealTime.Now;
+            _accessed = false;
         }
         return Errno.OK;
     }
@@ -145,6 +152,7 @@ internal abstract partial class TmpInode : Inode
         lock (State)
         {
             _mtime = _ctime = now;
+            _accessed = false;
             if (!keepsSetIds)
                 _mode = PathOperations.WithoutSetIds(_mode);
         }
@@ -155,20 +163,35 @@ internal abstract partial class TmpInode : Inode
     {
         Timespec now = RealTime.Now;
         lock (State)
+        {
             _ctime = now;
+            _accessed = false;
+        }
     }
 
     /// <summary>Content was read: atime as relatime updates it (man 8 mount).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     internal void Accessed()
+    {
+        if (!_accessed)
+            UpdateAtime();
+    }
+
+    /// <summary>It is opened: the next read looks at the clock again.</summary>
+    protected void LookAtAtimeAgain() => _accessed = false;
+
+    private void UpdateAtime()
     {
         if (!IsOwn)
             return;
-        const long Day = 86400;
-        if (IsLater(_atime, _mtime) && IsLater(_atime, _ctime) && RealTime.Now.Seconds - _atime.Seconds < Day)
-            return;
         Timespec now = RealTime.Now;
         lock (State)
-            _atime = now;
+        {
+            _accessed = true;
+            // Once a day, and when it is older than the last change.
+            if (!IsLater(_atime, _mtime) || !IsLater(_atime, _ctime) || now.Seconds - _atime.Seconds >= SecondsPerDay)
+                _atime = now;
+        }
     }
 
     private static bool IsLater(Timespec a, Timespec b) => a.Seconds > b.Seconds || (a.Seconds == b.Seconds && a.Nanoseconds > b.Nanoseconds);

@@ -4,6 +4,7 @@ namespace Moat.Kernel.FileSystems.Tmp;
 
 internal partial class TmpRegular
 {
+    private FileMappers? _mappers;
     private long _mapped;
     private Seals _seals = Seals.F_SEAL_SEAL;
     private long _writableBytes;
@@ -17,7 +18,7 @@ internal partial class TmpRegular
         Errno error = Errno.ENXIO;
         if (page < end)
         {
-            error = Provide(page, Math.Min((length + PageMask) >> PageShift, end - page), out ulong run, out ulong memory);
+            error = Provide(page, Math.Min((length + PageMask) >> PageShift, end - page), out ulong run, out ulong memory, out _);
             if (error == Errno.OK)
             {
                 // Pages that happen to follow each other in memory are one piece.
@@ -30,7 +31,7 @@ internal partial class TmpRegular
     }
 
     /// <summary>The address spaces that show the pages.</summary>
-    internal FileMappers Mappers { get; } = new();
+    internal FileMappers Mappers => LazyInitializer.EnsureInitialized(ref _mappers);
 
     internal void AddMapping(ulong length) => Interlocked.Add(ref _mapped, (long)length);
 

@@ -20,7 +20,7 @@ internal partial class TmpRegular
         _data.ExitWrite();
         if (error == Errno.OK)
         {
-            Mappers.Shrunk((ulong)Size);
+            Volatile.Read(ref _mappers)?.Shrunk((ulong)size);
             Modified(keepsSetIds: false);
         }
         return error;

@@ -72,6 +72,7 @@ internal partial class TmpRegular : TmpInode
             if (_gone)
                 return false;
             _users++;
+            LookAtAtimeAgain();
             return true;
         }
     }
