@@ -33,4 +33,23 @@ internal static class AnonymousFiles
             file.DropReference();
         return fd;
     }
+
+    /// <summary>Puts two new files at the lowest free numbers and writes both numbers to the guest. EMFILE, EFAULT: neither stays.</summary>
+    public static SysResult InstallPair(Task task, Vfs.FileDescription first, Vfs.FileDescription second, bool closeOnExec, UserPtr<ulong> fds)
+    {
+        SysResult one = Install(task, first, closeOnExec);
+        if (one.IsError)
+        {
+            second.DropReference();
+            return one;
+        }
+        SysResult two = Install(task, second, closeOnExec);
+        Errno error = two.IsError ? two.Error : task.Mm.Write(fds, (uint)one.Value | ((ulong)two.Value << 32));
+        if (error == Errno.OK)
+            return 0;
+        task.Files.Close((int)one.Value);
+        if (!two.IsError)
+            task.Files.Close((int)two.Value);
+        return error;
+    }
 }

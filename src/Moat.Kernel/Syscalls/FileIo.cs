@@ -1,5 +1,6 @@
 using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
+using Moat.Kernel.Time;
 using Moat.Kernel.Vfs;
 using Moat.Platform;
 
@@ -60,6 +61,7 @@ internal static class FileIo
             file.DropReference();
             return result;
         }
+        long deadline = 0;
         while (true)
         {
             IoVector vector = task.Vector;
@@ -72,9 +74,10 @@ internal static class FileIo
             task.Mm.EndAccess();
             if (result.Error != Errno.EAGAIN || file.IsNonBlocking || (flags & RwFlags.RWF_NOWAIT) != 0)
                 break;
-            if (task.WaitFor(file, Readable) == WaitOutcome.Interrupted)
+            Errno end = Wait(task, file, write: false, ref deadline);
+            if (end != Errno.OK)
             {
-                result = Errno.ERESTARTSYS;
+                result = end;
                 break;
             }
         }
@@ -106,6 +109,7 @@ internal static class FileIo
     private static SysResult WriteAll(Task task, FileDescription file, in UserBuffer buffer, long offset, RwFlags flags)
     {
         ulong done = 0;
+        long deadline = 0;
         while (true)
         {
             IoVector vector = task.Vector;
@@ -137,14 +141,32 @@ internal static class FileIo
             }
             if (result.Error == Errno.EAGAIN && !file.IsNonBlocking && (flags & RwFlags.RWF_NOWAIT) == 0)
             {
-                if (task.WaitFor(file, Writable) != WaitOutcome.Interrupted)
+                Errno end = Wait(task, file, write: true, ref deadline);
+                if (end == Errno.OK)
                     continue;
-                result = Errno.ERESTARTSYS;
+                result = end;
             }
             if (result.Error == Errno.EPIPE && file.RaisesSigpipe && (flags & RwFlags.RWF_NOSIGNAL) == 0)
                 task.SendSigpipe();
             return done > 0 ? (long)done : result;
         }
+    }
+
+    /// <summary>
+    /// Waits for readiness: OK, try again. EAGAIN: a socket's time-out is up; ERESTARTSYS, with a time-out EINTR: a signal.
+    /// <paramref name="deadline"/> is 0 until the first wait of the call.
+    /// </summary>
+    private static Errno Wait(Task task, FileDescription file, bool write, ref long deadline)
+    {
+        long timeout = file.GetWaitTimeout(write);
+        if (deadline == 0)
+            deadline = timeout == Task.Forever ? Task.Forever : HostClock.After(timeout);
+        return task.WaitFor(file, write ? Writable : Readable, deadline) switch
+        {
+            WaitOutcome.Woken => Errno.OK,
+            WaitOutcome.TimedOut => Errno.EAGAIN,
+            _ => timeout == Task.Forever ? Errno.ERESTARTSYS : Errno.EINTR,
+        };
     }
 
     private static SysResult CheckMode(FileDescription file, long offset, RwFlags flags, bool write)

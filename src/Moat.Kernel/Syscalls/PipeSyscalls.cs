@@ -21,25 +21,6 @@ internal static class PipeSyscalls
             return Errno.ENOPKG;
         bool closeOnExec = (flags & OpenFlags.O_CLOEXEC) != 0;
         PipeFile.Create(flags & ~OpenFlags.O_CLOEXEC, task.Credentials, out PipeFile readEnd, out PipeFile writeEnd);
-        SysResult first = task.Files.Install(readEnd, closeOnExec);
-        if (first.IsError)
-        {
-            readEnd.DropReference();
-            writeEnd.DropReference();
-            return first;
-        }
-        SysResult second = task.Files.Install(writeEnd, closeOnExec);
-        if (second.IsError)
-        {
-            task.Files.Close((int)first.Value);
-            writeEnd.DropReference();
-            return second;
-        }
-        Errno error = task.Mm.Write(fds, (uint)first.Value | ((ulong)second.Value << 32));
-        if (error == Errno.OK)
-            return 0;
-        task.Files.Close((int)first.Value);
-        task.Files.Close((int)second.Value);
-        return error;
+        return AnonymousFiles.InstallPair(task, readEnd, writeEnd, closeOnExec, fds);
     }
 }

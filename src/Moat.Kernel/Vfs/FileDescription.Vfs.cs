@@ -17,7 +17,7 @@ internal abstract partial class FileDescription
         {
             if (Volatile.Read(ref _dentry) is null)
             {
-                VfsPath place = AnonymousFileSystem.MakePlace(AnonymousName ?? "anon_inode:[unknown]");
+                VfsPath place = MakePlace();
                 Volatile.Write(ref _mount, place.Mount);
                 Interlocked.CompareExchange(ref _dentry, place.Dentry, null);
             }
@@ -32,6 +32,14 @@ internal abstract partial class FileDescription
             Volatile.Write(ref _dentry, value.Dentry);
         }
     }
+
+    /// <summary>Makes the place of what has no name anywhere.</summary>
+    protected virtual VfsPath MakePlace() => AnonymousFileSystem.MakePlace(AnonymousName ?? "anon_inode:[unknown]");
+
+    /// <summary>
+    /// How long read(2) and write(2) wait at most, nanoseconds (SO_RCVTIMEO, SO_SNDTIMEO); <see cref="Tasks.Task.Forever"/>: no limit.
+    /// </summary>
+    public virtual long GetWaitTimeout(bool write) => Tasks.Task.Forever;
 
     /// <summary>The file behind it, for everything that is not reading or writing.</summary>
     public Inode Inode => Path.Inode;

@@ -1,0 +1,263 @@
+using System.Runtime.InteropServices;
+using Moat.Kernel.IoUring;
+using Moat.Kernel.Memory;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+using Moat.Platform;
+
+namespace Moat.Kernel.Sockets;
+
+/// <summary>
+/// A struct msghdr and what belongs to it, read from the guest once: what <see cref="Socket.Send"/> and
+/// <see cref="Socket.Receive"/> work on. Belongs to one task or request and is reused; nothing is allocated once it has grown.
+/// </summary>
+/// <remarks>
+/// Everything the guest can change is copied, but for the data themselves: those are translated anew for each attempt
+/// (<see cref="Import"/>), from what <see cref="Done"/> has left of the copied vector.
+/// </remarks>
+internal sealed partial class SocketMessage
+{
+    /// <summary>sizeof(struct sockaddr_storage): no address is longer.</summary>
+    public const int NameSize = 128;
+
+    private const uint UIO_MAXIOV = 1024;
+
+    private MemoryManager _mm = null!;
+    private IoVec[] _vectors = new IoVec[8];
+    private int _vectorCount;
+    private ulong _nameAddress;
+    private int _nameRoom;
+
+    /// <summary>Who sends or receives; null on a worker that has data alone.</summary>
+    public Task? Task { get; private set; }
+
+    /// <summary>Where descriptors of control messages are looked up and installed.</summary>
+    public FdTable? Files { get; private set; }
+
+    /// <summary>With whose rights.</summary>
+    public Caller Caller { get; private set; }
+
+    /// <summary>The spans of guest memory of this attempt; the family consumes them.</summary>
+    public IoVector Data { get; private set; } = null!;
+
+    /// <summary>Bytes that the call asks for in all.</summary>
+    public ulong Length { get; private set; }
+
+    /// <summary>Bytes that this call has moved before this attempt. A peek skips as many.</summary>
+    public ulong Done { get; set; }
+
+    /// <summary>The flags of the call.</summary>
+    public MsgFlags Flags { get; set; }
+
+    /// <summary>msg_flags as a receive call returns them.</summary>
+    public MsgFlags ResultFlags { get; set; }
+
+    /// <summary>Set by Receive: what follows is not part of this call, whatever MSG_WAITALL says (other control data, a mark).</summary>
+    public bool IsComplete { get; set; }
+
+    /// <summary>The destination of a send, the source of what was received: <see cref="NameLength"/> bytes of it count.</summary>
+    public byte[] Name { get; } = new byte[NameSize];
+
+    /// <summary>Bytes in <see cref="Name"/>; 0: none.</summary>
+    public int NameLength { get; set; }
+
+    /// <summary>The address that a send was given.</summary>
+    public ReadOnlySpan<byte> NameBytes => Name.AsSpan(0, NameLength);
+
+    /// <summary>For a call of a task. Data are in its scratch vector.</summary>
+    public void Begin(Task task, MsgFlags flags) => Begin(task, new Caller(task), task.Mm, task.Vector, flags);
+
+    /// <summary>For a request of a ring, with a vector for its data.</summary>
+    public void Begin(Submitter origin, IoVector data, MsgFlags flags) => Begin(origin.Task, origin.Caller, origin.Mm, data, flags);
+
+    private void Begin(Task task, Caller caller, MemoryManager mm, IoVector data, MsgFlags flags)
+    {
+        Task = task;
+        Caller = caller;
+        Files = caller.Files;
+        _mm = mm;
+        Data = data;
+        Flags = flags;
+        Reset();
+    }
+
+    /// <summary>Data alone, already translated: read(2), write(2) and their like.</summary>
+    public void SetPlain(IoVector data)
+    {
+        Task = Tasks.Task.Current;
+        Caller = Task is null ? default : new Caller(Task);
+        Files = null;
+        Data = data;
+        Length = data.Remaining;
+        Flags = MsgFlags.None;
+        Reset();
+    }
+
+    /// <summary>Uses other spans for the data of this attempt (a registered or provided buffer).</summary>
+    public void SetData(IoVector data, ulong length)
+    {
+        Data = data;
+        Length = length;
+    }
+
+    private void Reset()
+    {
+        Done = 0;
+        ResultFlags = MsgFlags.None;
+        IsComplete = false;
+        NameLength = 0;
+        _nameAddress = 0;
+        _vectorCount = 0;
+        ResetControl();
+    }
+
+    /// <summary>The data are one range. EFAULT when it is not in user space.</summary>
+    public Errno SetRange(UserPtr address, ulong length)
+    {
+        _vectors[0] = new IoVec { Base = address.Address, Length = Math.Min(length, MemoryManager.MAX_RW_COUNT) };
+        _vectorCount = 1;
+        Length = _vectors[0].Length;
+        return IsUserRange(address.Address, Length) ? Errno.OK : Errno.EFAULT;
+    }
+
+    /// <summary>The data are a guest array of struct iovec, copied here. EMSGSIZE for more than 1024, EFAULT, EINVAL.</summary>
+    public Errno SetVector(ulong address, ulong count)
+    {
+        if (count > UIO_MAXIOV)
+            return Errno.EMSGSIZE;
+        if (_vectors.Length < (int)count)
+            _vectors = new IoVec[count];
+        Span<IoVec> vectors = _vectors.AsSpan(0, (int)count);
+        Errno error = _mm.CopyIn(new UserPtr(address), MemoryMarshal.AsBytes(vectors));
+        if (error != Errno.OK)
+            return error;
+        ulong total = 0;
+        foreach (ref IoVec vector in vectors)
+        {
+            if ((long)vector.Length < 0)
+                return Errno.EINVAL;
+            vector.Length = Math.Min(vector.Length, MemoryManager.MAX_RW_COUNT - total);
+            if (!IsUserRange(vector.Base, vector.Length))
+                return Errno.EFAULT;
+            total += vector.Length;
+        }
+        _vectorCount = (int)count;
+        Length = total;
+        return Errno.OK;
+    }
+
+    /// <summary>The address that a send goes to. EINVAL for a length that no address has, EFAULT.</summary>
+    public Errno SetName(ulong address, int length)
+    {
+        if ((uint)length > NameSize)
+            return Errno.EINVAL;
+        NameLength = length;
+        return length == 0 ? Errno.OK : _mm.CopyIn(new UserPtr(address), Name.AsSpan(0, length));
+    }
+
+    /// <summary>Reads the struct msghdr of sendmsg(2) and all it points to. EFAULT, EINVAL, EMSGSIZE, ENOBUFS (control data too long).</summary>
+    public Errno ReadForSend(UserPtr<MsgHdr> address)
+    {
+        Errno error = _mm.Read(address, out MsgHdr header);
+        if (error == Errno.OK && header.msg_name != 0)
+            error = header.msg_namelen < 0 ? Errno.EINVAL : SetName(header.msg_name, Math.Min(header.msg_namelen, NameSize));
+        if (error == Errno.OK)
+            error = SetVector(header.msg_iov, header.msg_iovlen);
+        return error == Errno.OK ? ReadControl(header.msg_control, header.msg_controllen) : error;
+    }
+
+    /// <summary>Reads the struct msghdr of recvmsg(2). EFAULT, EINVAL, EMSGSIZE.</summary>
+    public Errno ReadForReceive(UserPtr<MsgHdr> address)
+    {
+        Errno error = _mm.Read(address, out MsgHdr header);
+        if (error != Errno.OK)
+            return error;
+        if (header.msg_name != 0 && header.msg_namelen < 0)
+            return Errno.EINVAL;
+        error = SetVector(header.msg_iov, header.msg_iovlen);
+        if (error == Errno.OK)
+            SetReceiveRoom(in header);
+        return error;
+    }
+
+    private void SetReceiveRoom(in MsgHdr header)
+    {
+        _nameAddress = header.msg_name;
+        _nameRoom = header.msg_namelen;
+        SetControlRoom(header.msg_control, header.msg_controllen);
+        ResultFlags = Flags & MsgFlags.MSG_CMSG_CLOEXEC;
+    }
+
+    /// <summary>
+    /// Translates what is left of the data, within the memory manager's access. EFAULT when none of it, or of a send not all, is
+    /// accessible.
+    /// </summary>
+    public Errno Import(MapAccess access)
+    {
+        Data.Clear();
+        ulong skip = Done;
+        for (int i = 0; i < _vectorCount; i++)
+        {
+            ref IoVec vector = ref _vectors[i];
+            if (skip >= vector.Length)
+            {
+                skip -= vector.Length;
+                continue;
+            }
+            ulong wanted = vector.Length - skip;
+            if (_mm.Translate(new UserPtr(vector.Base + skip), wanted, access, Data) != wanted)
+            {
+                Data.IsCut = true;
+                break;
+            }
+            skip = 0;
+        }
+        return Data.IsCut && (Data.Remaining == 0 || access == MapAccess.Read) ? Errno.EFAULT : Errno.OK;
+    }
+
+    /// <summary>Attempts a send: translates and calls the socket.</summary>
+    public SysResult TrySend(Socket socket)
+    {
+        _mm.BeginAccess();
+        SysResult result = Import(MapAccess.Read);
+        if (!result.IsError)
+            result = socket.Send(this);
+        _mm.EndAccess();
+        return result;
+    }
+
+    /// <summary>Attempts a receive. Memory that is not accessible fails only when there is something to put there.</summary>
+    public SysResult TryReceive(Socket socket)
+    {
+        _mm.BeginAccess();
+        Errno error = Import(MapAccess.Write);
+        SysResult result = error == Errno.OK || socket.IsStream is false ? socket.Receive(this)
+            : (socket.Poll() & (PollEvents.POLLIN | PollEvents.POLLERR | PollEvents.POLLHUP)) == 0 ? Errno.EAGAIN : error;
+        _mm.EndAccess();
+        return result;
+    }
+
+    /// <summary>Writes name, control data, and the fields of the struct msghdr that recvmsg(2) changes. EFAULT.</summary>
+    public Errno WriteBack(UserPtr<MsgHdr> address)
+    {
+        const int NameLengthAt = 8, ControlLengthAt = 40, FlagsAt = 48;
+        Errno error = WriteControl();
+        if (error == Errno.OK && _nameAddress != 0)
+        {
+            error = _mm.CopyOut(new UserPtr(_nameAddress), Name.AsSpan(0, Math.Min(NameLength, _nameRoom)));
+            if (error == Errno.OK)
+                error = _mm.Write(new UserPtr<int>(address.Address + NameLengthAt), NameLength);
+        }
+        if (error == Errno.OK)
+            error = _mm.Write(new UserPtr<uint>(address.Address + FlagsAt), (uint)ResultFlags);
+        return error == Errno.OK ? _mm.Write(new UserPtr<ulong>(address.Address + ControlLengthAt), (ulong)ControlUsed) : error;
+    }
+
+    /// <summary>True for a range that user space can have at all (access_ok).</summary>
+    private static bool IsUserRange(ulong address, ulong length)
+    {
+        const ulong TaskSize = 0x7ffffffff000;
+        return address <= TaskSize && length <= TaskSize - address;
+    }
+}
