@@ -38,8 +38,27 @@ public sealed unsafe class HostEpoll : IDisposable
         return (int)HostSyscall.CallQuick(233 /* epoll_ctl */, _fd, 1 /* EPOLL_CTL_ADD */, fd, (long)&e);
     }
 
+    /// <summary>Changes what is watched of a descriptor; it counts as newly added. Returns 0 or -errno.</summary>
+    public int Modify(int fd, uint events, ulong data)
+    {
+        HostEpollEvent e = new() { Events = events, Data = data };
+        // SAFETY: e outlives the call.
+        return (int)HostSyscall.CallQuick(233 /* epoll_ctl */, _fd, 3 /* EPOLL_CTL_MOD */, fd, (long)&e);
+    }
+
     /// <summary>Stops watching a descriptor. Returns 0 or -errno.</summary>
     public int Remove(int fd) => (int)HostSyscall.CallQuick(233 /* epoll_ctl */, _fd, 2 /* EPOLL_CTL_DEL */, fd);
+
+    /// <summary>The instance's own descriptor: readable while something is ready.</summary>
+    public int Descriptor => _fd;
+
+    /// <summary>Takes events without waiting. Returns how many.</summary>
+    public int Look(Span<HostEpollEvent> events)
+    {
+        // SAFETY: pinned for the call.
+        fixed (HostEpollEvent* p = events)
+            return Math.Max(0, (int)HostSyscall.Call(232 /* epoll_wait */, _fd, (long)p, events.Length, 0));
+    }
 
     /// <summary>Waits without limit for events. Returns how many, or -errno.</summary>
     public int Wait(Span<HostEpollEvent> events)

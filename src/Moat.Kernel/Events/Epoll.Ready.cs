@@ -26,27 +26,44 @@ internal sealed partial class Epoll
         bool more;
         lock (_interest)
         {
+            // In turn, so that neither kind starves the other when there is little room.
+            _hostFirst = !_hostFirst;
+            if (_hostFirst)
+                count = HarvestHost(events);
             for (int left = ReadyCount; left > 0 && count < events.Length; left--)
             {
                 EpollItem? item = TakeReady();
                 if (item is null)
                     break;
-                uint ready = Look(item);
-                if (ready == 0)
-                    continue;
-                events[count].Events = ready;
-                events[count].Data = item.Data;
-                count++;
-                if ((item.Events & (uint)PollEvents.EPOLLONESHOT) != 0)
-                    item.Events &= EpollItem.Private;
-                else if ((item.Events & (uint)PollEvents.EPOLLET) == 0)
-                    PutReady(item);
+                Bring(item, Look(item), events, ref count);
             }
+            if (!_hostFirst)
+                count += HarvestHost(events[count..]);
             more = HasReady;
         }
         if (more)
             _callers.Wake(Readable);
         return count;
+    }
+
+    /// <summary>Reports what an item has, if anything; a level-triggered one is looked at again next time.</summary>
+    private void Bring(EpollItem item, uint ready, Span<EpollEvent> events, ref int count)
+    {
+        if (ready == 0)
+            return;
+        bool again = (item.Events & (uint)(PollEvents.EPOLLONESHOT | PollEvents.EPOLLET)) == 0;
+        Report(item, ready, events, ref count);
+        if (again)
+            PutReady(item);
+    }
+
+    private static void Report(EpollItem item, uint ready, Span<EpollEvent> events, ref int count)
+    {
+        events[count].Events = ready;
+        events[count].Data = item.Data;
+        count++;
+        if ((item.Events & (uint)PollEvents.EPOLLONESHOT) != 0)
+            item.Events &= EpollItem.Private;
     }
 
     /// <summary>Every item is looked at again: harvested events did not reach the guest (EFAULT).</summary>
@@ -55,7 +72,12 @@ internal sealed partial class Epoll
         lock (_interest)
         {
             foreach (EpollItem item in _items.Values)
-                PutReady(item);
+            {
+                if (item.HostSlot >= 0)
+                    ModifyHost(item);
+                if (!item.File!.PollsOnHost)
+                    PutReady(item);
+            }
         }
     }
 

@@ -27,14 +27,17 @@ internal sealed partial class Epoll : AnonymousFile
     private EpollItem? _spare;
     private bool _closed;
 
-    public Epoll()
+    /// <summary>Makes one; <paramref name="notifier"/> watches for those who cannot wait in the host themselves.</summary>
+    public Epoll(HostNotifier? notifier = null)
         : base(OpenFlags.O_RDWR, "[eventpoll]")
     {
+        _notifier = notifier;
+        Waiters = new WaitQueue(this);
     }
 
     private readonly record struct Key(FileDescription File, int Fd);
 
-    public override WaitQueue Waiters { get; } = new();
+    public override WaitQueue Waiters { get; }
 
     /// <summary>Readable while an item is ready. Items that turn out not to be leave the ready list.</summary>
     public override PollEvents Poll()
@@ -51,7 +54,7 @@ internal sealed partial class Epoll : AnonymousFile
                 PutReady(item, atFront: true);
                 return Readable;
             }
-            return HasReady ? Readable : PollEvents.None;
+            return HasReady || IsHostReady ? Readable : PollEvents.None;
         }
     }
 
@@ -81,6 +84,10 @@ internal sealed partial class Epoll : AnonymousFile
                 return Errno.EINVAL;
             item.Data = wanted.Data;
             item.Events = wanted.Events | (uint)(PollEvents.POLLERR | PollEvents.POLLHUP);
+            if (item.HostSlot >= 0)
+                ModifyHost(item);
+            if (file.PollsOnHost)
+                return Errno.OK;
             // A wake that saw the old events made its state visible before this look.
             Interlocked.MemoryBarrier();
             ready = Look(item) != 0 && PutReady(item);
@@ -134,12 +141,18 @@ internal sealed partial class Epoll : AnonymousFile
                 Detach(item);
             _items.Clear();
             _spare = null;
+            ReleaseHost();
         }
     }
 
     private Errno AddItem(FileDescription file, int fd, in EpollEvent wanted)
     {
         bool ready;
+        if (file is Epoll below)
+            below.OpenHost();
+        int descriptor = file.PollDescriptor;
+        if (descriptor >= 0)
+            OpenHost();
         lock (_interest)
         {
             if (_closed)
@@ -160,10 +173,23 @@ internal sealed partial class Epoll : AnonymousFile
             item.Data = wanted.Data;
             item.Events = wanted.Events | (uint)(PollEvents.POLLERR | PollEvents.POLLHUP);
             item.Exclusive = (wanted.Events & (uint)PollEvents.EPOLLEXCLUSIVE) != 0;
+            if (descriptor >= 0)
+            {
+                Errno error = AddHost(item, descriptor);
+                if (error != Errno.OK)
+                {
+                    Interlocked.Decrement(ref s_watches);
+                    item.File = null;
+                    Recycle(item);
+                    return error;
+                }
+            }
             _items.Add(key, item);
             file.AddWatch(item);
+            if (file.PollsOnHost)
+                return Errno.OK;
             // All events: the item looks for itself, so that MOD need not touch the queue.
-            file.Waiters!.Add(item, (PollEvents)~0u);
+            file.Waiters!.Add(item, (PollEvents)~0u, besideHost: descriptor >= 0);
             ready = Look(item) != 0 && PutReady(item);
         }
         if (ready)
@@ -175,6 +201,11 @@ internal sealed partial class Epoll : AnonymousFile
     {
         _items.Remove(new Key(item.File!, item.Fd));
         Detach(item);
+        Recycle(item);
+    }
+
+    private void Recycle(EpollItem item)
+    {
         item.NextSpare = _spare;
         _spare = item;
     }
@@ -183,6 +214,7 @@ internal sealed partial class Epoll : AnonymousFile
     private void Detach(EpollItem item)
     {
         Interlocked.Decrement(ref s_watches);
+        RemoveHost(item);
         item.Remove();
         DropReady(item);
         item.File!.RemoveWatch(item);

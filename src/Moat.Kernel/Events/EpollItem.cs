@@ -31,6 +31,12 @@ internal sealed class EpollItem(Epoll owner) : FileWatch
     /// <summary>The guest's word, returned with each event.</summary>
     public ulong Data { get; set; }
 
+    /// <summary>Its place and number in the host's epoll, or -1.</summary>
+    internal int HostSlot = -1, HostFd = -1;
+
+    /// <summary>The number is a duplicate of its own.</summary>
+    internal bool OwnsHostFd;
+
     /// <summary>In the ready list; guarded by its lock.</summary>
     internal bool IsQueued;
     internal EpollItem? NextReady, PreviousReady, NextSpare;

@@ -17,6 +17,7 @@ internal sealed class HostNotifier : IDisposable
     private readonly HostEvent _stop = new();
     private WaitQueue?[] _queues = new WaitQueue?[16];
     private Thread? _thread;
+    private int _firstFree;
     private bool _disposed;
 
     /// <summary>
@@ -27,17 +28,19 @@ internal sealed class HostNotifier : IDisposable
     {
         lock (_lock)
         {
-            int slot = Array.IndexOf(_queues, null);
+            int slot = Array.IndexOf(_queues, null, _firstFree);
             if (slot < 0)
             {
                 slot = _queues.Length;
                 Array.Resize(ref _queues, slot * 2);
             }
+            _firstFree = slot + 1;
             Volatile.Write(ref _queues[slot], queue);
             int r = _epoll.Add(hostFd, Everything | EPOLLET, (ulong)slot + 1);
             if (r < 0)
             {
                 _queues[slot] = null;
+                _firstFree = slot;
                 return (Errno)(-r);
             }
             if (_thread is null && !_disposed)
@@ -57,6 +60,7 @@ internal sealed class HostNotifier : IDisposable
         {
             _epoll.Remove(hostFd);
             _queues[watch] = null;
+            _firstFree = Math.Min(_firstFree, watch);
         }
     }
 

@@ -25,7 +25,7 @@ internal enum HostStreamKind
 /// to block call by call; regular files keep the shared position, so that <c>moat do -- cmd &gt;&gt; log</c> and a shell's
 /// own output take turns as they would without Moat.
 /// </summary>
-internal sealed unsafe partial class HostStream : FileDescription
+internal sealed unsafe partial class HostStream : FileDescription, IWaitSource
 {
     private readonly HostNotifier _notifier;
     private readonly HostStreamSource _source;
@@ -46,7 +46,7 @@ internal sealed unsafe partial class HostStream : FileDescription
         _source = source;
         _fd = fd;
         _kind = kind;
-        _waiters = source.HasReadiness ? new WaitQueue() : null;
+        _waiters = source.HasReadiness ? new WaitQueue(this) : null;
     }
 
     /// <summary>
@@ -89,15 +89,11 @@ internal sealed unsafe partial class HostStream : FileDescription
 
     public override Errno GetStat(out FileStat stat) => HostStreamInode.ToFileStat(_fd, out stat);
 
-    public override WaitQueue? Waiters
-    {
-        get
-        {
-            if (_waiters is not null && Volatile.Read(ref _watch) < 0)
-                Watch();
-            return _waiters;
-        }
-    }
+    public override WaitQueue? Waiters => _waiters;
+
+    public override int PollDescriptor => _waiters is null ? -1 : _fd;
+
+    public override bool PollsOnHost => _waiters is not null;
 
     public override PollEvents Poll()
     {
@@ -191,8 +187,11 @@ internal sealed unsafe partial class HostStream : FileDescription
     /// <summary>Host results are -errno as ours are.</summary>
     private static SysResult FromHost(long result) => new(result);
 
-    private void Watch()
+    /// <summary>Somebody waits who has no thread for it: the notifier tells.</summary>
+    public void BeforeWait()
     {
+        if (Volatile.Read(ref _watch) >= 0)
+            return;
         lock (_lock)
         {
             if (_watch < 0 && _notifier.Watch(_fd, _waiters!) is { IsError: false } watch)

@@ -34,6 +34,9 @@ internal sealed class PollSet(Task task)
         entry.File = file;
         entry.Wanted = events | PollEvents.POLLERR | PollEvents.POLLHUP;
         entry.Ready = PollEvents.None;
+        entry.Host = -1;
+        if (file is not null && file.PollDescriptor is >= 0 and int descriptor)
+            entry.Host = _task.HostDescriptors.Add(descriptor, (uint)(file.PollsOnHost ? entry.Wanted : PollEvents.POLLIN));
     }
 
     /// <summary>Adds a descriptor of the task; EBADF leaves a POLLNVAL entry. O_PATH descriptors are not open here.</summary>
@@ -62,19 +65,21 @@ internal sealed class PollSet(Task task)
     /// </summary>
     public SysResult Wait(long deadline)
     {
-        int ready = Look();
+        int ready = Look(lookOnHost: true);
         if (ready > 0 || deadline == 0)
             return ready;
         Register();
         WaitOutcome outcome = WaitOutcome.Woken;
+        // Waiting for host descriptors begins with a look at them, and brings what was seen.
+        bool onHost = _task.HostDescriptors.Count > 0;
         while (true)
         {
-            ready = Look();
+            ready = Look(lookOnHost: false);
             if (ready > 0 || outcome == WaitOutcome.TimedOut)
                 return ready;
             if (outcome == WaitOutcome.Interrupted)
                 return Errno.EINTR;
-            outcome = _task.Block(deadline);
+            outcome = onHost ? _task.BlockBeside(deadline) : _task.Block(deadline);
         }
     }
 
@@ -90,6 +95,7 @@ internal sealed class PollSet(Task task)
             entry.File = null;
         }
         _registered = false;
+        _task.HostDescriptors.Clear();
         Count = 0;
         if (_entries.Length > Kept)
             Array.Resize(ref _entries, Kept);
@@ -101,18 +107,20 @@ internal sealed class PollSet(Task task)
         for (int i = 0; i < Count; i++)
         {
             Entry entry = _entries[i];
-            entry.File?.Waiters?.Add(entry, entry.Wanted);
+            entry.File?.Waiters?.Add(entry, entry.Wanted, besideHost: entry.Host >= 0);
         }
     }
 
-    private int Look()
+    private int Look(bool lookOnHost)
     {
         int ready = 0;
+        if (lookOnHost)
+            _task.HostDescriptors.Look();
         for (int i = 0; i < Count; i++)
         {
             Entry entry = _entries[i];
-            if (entry.File is not null)
-                entry.Ready = entry.File.Poll() & entry.Wanted;
+            if (entry.File is { } file)
+                entry.Ready = (file.PollsOnHost ? (PollEvents)_task.HostDescriptors.Ready(entry.Host) : file.Poll()) & entry.Wanted;
             else
                 entry.Ready = entry.Wanted == PollEvents.None ? PollEvents.None : PollEvents.POLLNVAL;
             if (entry.Ready != PollEvents.None)
@@ -125,6 +133,9 @@ internal sealed class PollSet(Task task)
     {
         public FileDescription? File;
         public PollEvents Wanted, Ready;
+
+        /// <summary>Its place among the task's host descriptors, or -1.</summary>
+        public int Host;
 
         public override bool OnWake(PollEvents events)
         {

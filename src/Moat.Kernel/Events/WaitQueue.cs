@@ -8,14 +8,23 @@ namespace Moat.Kernel.Events;
 internal sealed class WaitQueue
 {
     private readonly Lock _lock = new();
+    private readonly IWaitSource? _source;
     private WaitEntry? _head, _tail;
+
+    /// <summary>Makes one; <paramref name="source"/> is told before somebody waits.</summary>
+    public WaitQueue(IWaitSource? source = null) => _source = source;
 
     /// <summary>True when somebody waits. A hint: may be stale at once.</summary>
     public bool HasWaiters => Volatile.Read(ref _head) is not null;
 
-    /// <summary>Adds an entry at the end. It must be in no queue.</summary>
-    public void Add(WaitEntry entry, PollEvents mask)
+    /// <summary>
+    /// Adds an entry at the end. It must be in no queue. <paramref name="besideHost"/>: its owner itself waits for the file's
+    /// <see cref="Vfs.FileDescription.PollDescriptor"/> and needs no wake for that.
+    /// </summary>
+    public void Add(WaitEntry entry, PollEvents mask, bool besideHost = false)
     {
+        if (!besideHost)
+            _source?.BeforeWait();
         lock (_lock)
         {
             entry.Mask = mask | PollEvents.POLLERR | PollEvents.POLLHUP;
@@ -90,6 +99,13 @@ internal sealed class WaitQueue
         entry.Queue = null;
         entry.Next = entry.Previous = null;
     }
+}
+
+/// <summary>What has to know that somebody waits: the readiness of host descriptors is watched from then on.</summary>
+internal interface IWaitSource
+{
+    /// <summary>Somebody is about to wait. Called without the queue's lock, often; takes no other lock than its own.</summary>
+    void BeforeWait();
 }
 
 /// <summary>A place in at most one <see cref="WaitQueue"/>. Owners keep and reuse it; waiting allocates nothing.</summary>

@@ -27,7 +27,7 @@ internal static class EpollSyscalls
         const int EPOLL_CLOEXEC = (int)OpenFlags.O_CLOEXEC;
         if ((flags & ~EPOLL_CLOEXEC) != 0)
             return Errno.EINVAL;
-        return AnonymousFiles.Install(task, new Epoll(), (flags & EPOLL_CLOEXEC) != 0);
+        return AnonymousFiles.Install(task, new Epoll(task.Sentry.Notifier), (flags & EPOLL_CLOEXEC) != 0);
     }
 
     /// <summary>epoll_ctl(2).</summary>
@@ -106,7 +106,7 @@ internal static class EpollSyscalls
     /// </summary>
     public static SysResult TryWait(Task task, Epoll epoll, UserPtr<EpollEvent> address, int most)
     {
-        int room = Math.Min(Math.Min(most, MostEvents), epoll.ReadyCount);
+        int room = Math.Min(Math.Min(most, MostEvents), epoll.ReadyCount + epoll.HostCount);
         if (room == 0)
             return 0;
         Span<byte> bytes = task.PollBytes(room * EventSize);
@@ -151,7 +151,7 @@ internal static class EpollSyscalls
             if (outcome == WaitOutcome.Interrupted)
                 return Errno.EINTR;
             epoll.Callers.Add(caller, PollEvents.POLLIN);
-            outcome = epoll.HasReady ? WaitOutcome.Woken : task.Block(deadline);
+            outcome = epoll.HasReady ? WaitOutcome.Woken : epoll.Block(task, deadline);
             caller.Remove();
             if (task.HasDeliverableSignal)
                 outcome = WaitOutcome.Interrupted;

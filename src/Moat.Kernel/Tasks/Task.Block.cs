@@ -30,7 +30,9 @@ internal sealed partial class Task
     /// Sleeps until <see cref="Wake"/>, a deliverable signal, or the deadline (host CLOCK_MONOTONIC, nanoseconds). Only this task's
     /// own sentry thread calls it, holding no lock.
     /// </summary>
-    public WaitOutcome Block(long deadline = Forever)
+    public WaitOutcome Block(long deadline = Forever) => BlockAny(deadline, beside: false);
+
+    private WaitOutcome BlockAny(long deadline, bool beside)
     {
         _blocked = true;
         // Orders "no longer in guest code" before the look; see Interrupt.
@@ -44,7 +46,7 @@ internal sealed partial class Task
         if (Tracer.Active)
             Tracer.Unfinished(this);
         Thread.BeginBlock();
-        bool token = _parker.Wait(deadline);
+        bool token = beside ? _parker.WaitBeside(deadline) : _parker.Wait(deadline);
         Thread.EndBlock();
         _blocked = false;
         if (HasDeliverableSignal)
@@ -76,6 +78,14 @@ internal sealed partial class Task
         return token ? WaitOutcome.Woken : WaitOutcome.TimedOut;
     }
 
+    /// <summary>
+    /// Descriptors of the host that <see cref="BlockBeside"/> waits for as well; empty between waits.
+    /// </summary>
+    public HostPollList HostDescriptors => _parker.Descriptors;
+
+    /// <summary>As <see cref="Block"/>, but readiness of one of <see cref="HostDescriptors"/> ends it too.</summary>
+    public WaitOutcome BlockBeside(long deadline = Forever) => BlockAny(deadline, beside: true);
+
     /// <summary>Wakes the task from <see cref="Block"/>, or keeps it from sleeping the next time. Any thread, any lock held.</summary>
     public void Wake() => _parker.Wake();
 
@@ -87,8 +97,23 @@ internal sealed partial class Task
         WaitQueue? queue = file.Waiters;
         if (queue is null)
             return WaitOutcome.Woken;
-        queue.Add(_waitEntry, mask);
-        WaitOutcome outcome = (file.Poll() & _waitEntry.Mask) != 0 ? WaitOutcome.Woken : Block(deadline);
+        int descriptor = file.PollDescriptor;
+        queue.Add(_waitEntry, mask, besideHost: descriptor >= 0);
+        WaitOutcome outcome;
+        if (!file.PollsOnHost && (file.Poll() & _waitEntry.Mask) != 0)
+        {
+            outcome = WaitOutcome.Woken;
+        }
+        else if (descriptor < 0)
+        {
+            outcome = Block(deadline);
+        }
+        else
+        {
+            HostDescriptors.Add(descriptor, (uint)(file.PollsOnHost ? mask : PollEvents.POLLIN));
+            outcome = BlockBeside(deadline);
+            HostDescriptors.Clear();
+        }
         queue.Remove(_waitEntry);
         return outcome;
     }

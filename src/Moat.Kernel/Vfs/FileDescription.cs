@@ -52,6 +52,15 @@ internal abstract partial class FileDescription
     /// <summary>Where to wait for readiness; null when always ready (and epoll answers EPERM).</summary>
     public virtual WaitQueue? Waiters => null;
 
+    /// <summary>
+    /// A host descriptor that becomes ready when this file may have, so that a thread waits for it in the host without a detour;
+    /// -1: none. <see cref="Waiters"/> tells of everything else.
+    /// </summary>
+    public virtual int PollDescriptor => -1;
+
+    /// <summary><see cref="Poll"/> is exactly what poll(2) says of <see cref="PollDescriptor"/>.</summary>
+    public virtual bool PollsOnHost => false;
+
     /// <summary>Readiness now. Files without readiness are always readable and writable.</summary>
     public virtual PollEvents Poll() => PollEvents.POLLIN | PollEvents.POLLOUT | PollEvents.POLLRDNORM | PollEvents.POLLWRNORM;
 
