@@ -125,12 +125,7 @@ internal sealed partial class Epoll : IWaitSource
     public WaitOutcome Block(Task task, long deadline)
     {
         int descriptor = PollDescriptor;
-        if (descriptor < 0)
-            return task.Block(deadline);
-        task.HostDescriptors.Add(descriptor, EPOLLIN);
-        WaitOutcome outcome = task.BlockBeside(deadline);
-        task.HostDescriptors.Clear();
-        return outcome;
+        return descriptor < 0 ? task.Block(deadline) : task.BlockOn(descriptor, PollEvents.POLLIN, deadline);
     }
 
     /// <summary>Takes what the host has ready. Returns how many. Under the interest lock.</summary>

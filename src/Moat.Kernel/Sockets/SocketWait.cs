@@ -14,6 +14,7 @@ internal ref struct SocketWait(Task task, Socket socket, PollEvents events, long
     private readonly long _timeout = timeout;
     private long _deadline;
     private bool _entered;
+    private int _descriptor = -1;
 
     /// <summary>
     /// After an attempt that would block: true, try again. False: the time is up (<paramref name="end"/> OK: the attempt's answer stands)
@@ -26,10 +27,15 @@ internal ref struct SocketWait(Task task, Socket socket, PollEvents events, long
         {
             _entered = true;
             _deadline = _timeout == Task.Forever ? Task.Forever : HostClock.After(_timeout);
-            _task.EnterQueue(_socket.Waiters, _events);
-            return true;
+            if (_socket.PollsOnHost)
+                _descriptor = _socket.PollDescriptor;
+            else
+                _task.EnterQueue(_socket.Waiters, _events);
+            // Waiting in the host begins with a look.
+            if (_descriptor < 0)
+                return true;
         }
-        switch (_task.Block(_deadline))
+        switch (_descriptor < 0 ? _task.Block(_deadline) : _task.BlockOn(_descriptor, _events, _deadline))
         {
             case WaitOutcome.Woken:
                 return true;

@@ -86,6 +86,15 @@ internal sealed partial class Task
     /// <summary>As <see cref="Block"/>, but readiness of one of <see cref="HostDescriptors"/> ends it too.</summary>
     public WaitOutcome BlockBeside(long deadline = Forever) => BlockAny(deadline, beside: true);
 
+    /// <summary>As <see cref="Block"/>, but readiness of one host descriptor ends it too.</summary>
+    public WaitOutcome BlockOn(int hostDescriptor, PollEvents events, long deadline = Forever)
+    {
+        HostDescriptors.Add(hostDescriptor, (uint)events);
+        WaitOutcome outcome = BlockBeside(deadline);
+        HostDescriptors.Clear();
+        return outcome;
+    }
+
     /// <summary>Wakes the task from <see cref="Block"/>, or keeps it from sleeping the next time. Any thread, any lock held.</summary>
     public void Wake() => _parker.Wake();
 
@@ -110,9 +119,7 @@ internal sealed partial class Task
         }
         else
         {
-            HostDescriptors.Add(descriptor, (uint)(file.PollsOnHost ? mask : PollEvents.POLLIN));
-            outcome = BlockBeside(deadline);
-            HostDescriptors.Clear();
+            outcome = BlockOn(descriptor, file.PollsOnHost ? mask : PollEvents.POLLIN, deadline);
         }
         queue.Remove(_waitEntry);
         return outcome;
