@@ -333,3 +333,22 @@ TEST(a_submitter_that_exits)
     ring_exit(&s.r);
     OK(close(s.p[0]));
 }
+
+TEST(advice_on_ring_memory)
+{
+    static const int taken[] = {MADV_NORMAL, MADV_RANDOM, MADV_WILLNEED, MADV_DONTFORK, MADV_DOFORK, MADV_DONTDUMP, MADV_COLD};
+    struct ring r;
+    ring_init(&r, 8, 0);
+    for (unsigned i = 0; i < countof(taken); i++)
+        OK(madvise(r.ring_map, 4096, taken[i]));
+    CHECK_ERR(madvise(r.ring_map, 4096, MADV_FREE), EINVAL);
+    CHECK_ERR(madvise(r.ring_map, 4096, MADV_REMOVE), ENODEV);
+    CHECK_ERR(madvise(r.ring_map, 4096, MADV_DODUMP), EINVAL);
+    CHECK_ERR(madvise(r.sqe_map, 4096, MADV_WIPEONFORK), EINVAL);
+    CHECK_ERR(madvise(r.sqe_map, 4096, 102), EINVAL); // MADV_GUARD_INSTALL
+    OK(mlock(r.ring_map, 4096));
+    CHECK_ERR((long)mremap(r.sqe_map, 4096, 8192, MREMAP_MAYMOVE), EFAULT);
+    add_nop(&r, 3);
+    CHECK_EQ(ring_result(&r, 3), 0);
+    ring_exit(&r);
+}

@@ -425,3 +425,42 @@ TEST(a_file_opened_within_the_chain)
     CHECK_EQ(mt_differs(b, 10, 20), -1);
     ring_exit(&r);
 }
+
+TEST(errors_that_do_not_break_a_chain)
+{
+    // Plain calls on names and files: their error is a result like any other.
+    struct ring r;
+    struct statx stx;
+    int p[2];
+    OK(pipe(p));
+    ring_init(&r, 16, 0);
+    cqe_t c[8];
+    ADD(&r, STATX, AT_FDCWD, "none", STATX_SIZE, (uintptr_t)&stx, 1)->flags = IOSQE_IO_LINK;
+    ADD(&r, UNLINKAT, AT_FDCWD, "none", 0, 0, 2)->flags = IOSQE_IO_LINK;
+    ADD(&r, MKDIRAT, AT_FDCWD, "none/x", 0755, 0, 3)->flags = IOSQE_IO_LINK;
+    ADD(&r, FSYNC, p[0], NULL, 0, 0, 4)->flags = IOSQE_IO_LINK;
+    ADD(&r, FALLOCATE, p[0], (void *)10, 0, 0, 5)->flags = IOSQE_IO_LINK;
+    add_nop(&r, 6);
+    ring_submit(&r);
+    ring_collect(&r, c, 6);
+    CHECK_EQ(c[0].res, -ENOENT);
+    CHECK_EQ(c[1].res, -ENOENT);
+    CHECK_EQ(c[2].res, -ENOENT);
+    CHECK_EQ(c[3].res, -EINVAL);
+    CHECK_EQ(c[4].res, -EBADF);
+    CHECK_EQ(c[5].res, 0);
+    // No file at all, or one that cannot be opened, does break it.
+    ADD(&r, FSYNC, 250, NULL, 0, 0, 1)->flags = IOSQE_IO_LINK;
+    add_nop(&r, 2);
+    ADD(&r, OPENAT, AT_FDCWD, "none", 0, 0, 3)->flags = IOSQE_IO_LINK;
+    add_nop(&r, 4);
+    ADD(&r, FADVISE, p[0], NULL, 0, 0, 5)->flags = IOSQE_IO_LINK;
+    add_nop(&r, 6);
+    ring_submit(&r);
+    ring_collect(&r, c, 6);
+    for (int i = 1; i < 6; i += 2)
+        CHECK_EQ(c[i].res, -ECANCELED);
+    ring_exit(&r);
+    OK(close(p[0]));
+    OK(close(p[1]));
+}

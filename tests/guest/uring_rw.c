@@ -594,3 +594,31 @@ TEST(batches_against_memory)
     ring_exit(&r);
     OK(close(fd));
 }
+
+TEST(direct_reads_of_the_program)
+{
+    int fd = open("/proc/self/exe", O_RDONLY | O_DIRECT), plain = OK(open("/proc/self/exe", O_RDONLY));
+    if (fd < 0)
+        SKIP("no O_DIRECT here");
+    char *b = OK(mmap(NULL, 16 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)), *c = b + 8 * PAGE;
+    struct stat st;
+    OK(fstat(fd, &st));
+    ring_init(&r, 8, 0);
+    for (int i = 0; i < 40; i++) {
+        off_t at = PAGE * (i % 5);
+        CHECK_EQ(rd(fd, b, PAGE, at), PAGE);
+        CHECK_EQ(pread(plain, c, PAGE, at), PAGE);
+        CHECK_EQ(memcmp(b, c, PAGE), 0);
+    }
+    CHECK_EQ(rd(fd, b, 100, 0), -EINVAL);
+    CHECK_EQ(rd(fd, b, PAGE, 100), -EINVAL);
+    CHECK_EQ(rd(fd, b + 1, PAGE, 0), -EINVAL);
+    CHECK_EQ(rd(fd, b, 7, st.st_size + 1), 0);
+    CHECK_EQ(rd(fd, b, PAGE, st.st_size & ~(PAGE - 1)), st.st_size % PAGE);
+    OK(fcntl(fd, F_SETFL, 0));
+    CHECK_EQ(rd(fd, b, 100, 0), 100);
+    ring_exit(&r);
+    OK(munmap(b, 16 * PAGE));
+    OK(close(fd));
+    OK(close(plain));
+}

@@ -67,6 +67,7 @@ internal static class OperationTable
         Row(IoUringOp.READ, new ReadWrite(isWrite: false), Read | OpFlags.BufferSelect, Support.Partial, NoGroups);
         Row(IoUringOp.WRITE, new ReadWrite(isWrite: true), Write);
         Row(IoUringOp.FADVISE, new Fadvise(), File);
+        Row(IoUringOp.MADVISE, new Madvise(), OpFlags.None);
         Row(IoUringOp.OPENAT2, new OpenAt(withHow: true), OpFlags.None);
         Row(IoUringOp.EPOLL_CTL, new EpollCtl(), OpFlags.None);
         Row(IoUringOp.SPLICE, new SpliceOp(isTee: false), File | OpFlags.HashRegular | OpFlags.UnboundNonRegular);

@@ -276,6 +276,13 @@ internal sealed class Request : WorkItem
         return IssueStatus.Done;
     }
 
+    /// <summary>Sets the result of an operation whose errors do not break the chain (most that are plain calls on names and files).</summary>
+    public IssueStatus Return(SysResult result)
+    {
+        Result = (int)result.Value;
+        return IssueStatus.Done;
+    }
+
     /// <summary>Marks the request as failed: its CQE is posted, its chain is cancelled.</summary>
     public void SetFail()
     {

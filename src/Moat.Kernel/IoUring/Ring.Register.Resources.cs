@@ -42,7 +42,7 @@ internal sealed partial class Ring
             return e;
         }
         _files = table;
-        _allocStart = 0;
+        _allocStart = _allocHint = 0;
         _allocEnd = count;
         return 0;
     }
@@ -91,8 +91,11 @@ internal sealed partial class Ring
             if (e == Errno.OK && fd != IoUringConst.IORING_REGISTER_FILES_SKIP)
             {
                 RemoveFile(offset + i);
+                ResourceNode? node = null;
                 if (fd != Sparse)
-                    e = MakeFileNode(files, fd, out _files[offset + i]);
+                    e = MakeFileNode(files, fd, out node);
+                if (node is not null)
+                    PutFile(offset + i, node);
             }
             if (e != Errno.OK)
                 return i != 0 ? (int)i : e;
@@ -145,8 +148,7 @@ internal sealed partial class Ring
             return Errno.ENFILE;
         if (index >= (uint)_files.Length)
             return Errno.EINVAL;
-        RemoveFile(index);
-        _files[index] = new ResourceNode { File = file };
+        PutFile(index, new ResourceNode { File = file });
         return allocate ? (int)index : 0;
     }
 
@@ -171,22 +173,33 @@ internal sealed partial class Ring
         return RemoveFile(index) ? 0 : Errno.EBADF;
     }
 
+    /// <summary>The first free place from where a file came or went last, then from the start of the range (Linux's order).</summary>
     private uint FindFreeFile()
     {
-        uint end = Math.Min(_allocEnd, (uint)_files!.Length);
-        if (_allocHint < _allocStart || _allocHint >= end)
-            _allocHint = _allocStart;
-        for (uint n = end - Math.Min(_allocStart, end), i = _allocHint; n > 0; n--)
+        uint end = _allocEnd;
+        while (true)
         {
-            if (_files[i] is null)
+            for (uint i = _allocHint; i < end && i < (uint)_files!.Length; i++)
             {
-                _allocHint = i + 1;
-                return i;
+                if (_files[i] is null)
+                    return i;
             }
-            if (++i == end)
-                i = _allocStart;
+            if (_allocHint == _allocStart)
+                return uint.MaxValue;
+            end = _allocHint;
+            _allocHint = _allocStart;
         }
-        return uint.MaxValue;
+    }
+
+    /// <summary>Puts a node into a place of the table; what was there goes.</summary>
+    private void PutFile(uint index, ResourceNode node)
+    {
+        ResourceNode? old = _files![index];
+        _files[index] = node;
+        if (old is null)
+            _allocHint = index + 1;
+        else
+            DropNode(old);
     }
 
     private bool RemoveFile(uint index)
@@ -195,9 +208,7 @@ internal sealed partial class Ring
         if (node is null)
             return false;
         _files[index] = null;
-        // Linux looks from the lowest place that came free lately.
-        if (index >= _allocStart && index < _allocHint)
-            _allocHint = index;
+        _allocHint = index;
         DropNode(node);
         return true;
     }

@@ -22,6 +22,9 @@ internal sealed partial class Ring : IMappable
     public string MapName => "anon_inode:[io_uring]";
 
     /// <inheritdoc/>
+    public bool IsSpecial => true;
+
+    /// <inheritdoc/>
     public ulong MapDevice => Inode.FileSystem.Device;
 
     /// <inheritdoc/>

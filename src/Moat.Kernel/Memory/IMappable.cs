@@ -38,6 +38,11 @@ internal interface IMappable
     /// <summary>Who maps the file, for a file in memory that can shrink; null: it cannot, or the host sees to it.</summary>
     FileMappers? Mappers => null;
 
+    /// <summary>
+    /// True for memory that is no page of a file: advice that looks for pages, and locking, find none (VM_MIXEDMAP, VM_DONTEXPAND).
+    /// </summary>
+    bool IsSpecial => false;
+
     /// <summary>Name for /proc/self/maps; device and inode numbers.</summary>
     string MapName { get; }
 

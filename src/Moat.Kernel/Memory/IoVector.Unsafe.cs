@@ -57,6 +57,16 @@ internal sealed unsafe class IoVector : IDisposable
         _items[_count++] = new IoVec { Base = (ulong)host, Length = length };
     }
 
+    /// <summary>The addresses and lengths of all spans, or'ed: its low bits that are zero are aligned in all of them.</summary>
+    public ulong GetAlignment()
+    {
+        ulong all = 0;
+        // SAFETY: indices stay below _count.
+        for (int i = _index; i < _count; i++)
+            all |= _items[i].Base | _items[i].Length;
+        return all;
+    }
+
     /// <summary>Drops everything beyond <paramref name="bytes"/>.</summary>
     public void Truncate(ulong bytes)
     {

@@ -29,6 +29,11 @@ internal sealed partial class MemoryManager
                 error = Errno.EINVAL;
                 break;
             }
+            if (vma.IsSpecial && (clear & VmaFlags.DontDump) != 0)
+            {
+                error = Errno.EINVAL;
+                break;
+            }
             VmaFlags old = vma.Flags;
             vma.Flags = (old | set) & ~clear;
             if (((old ^ vma.Flags) & VmaFlags.Locked) != 0)
@@ -66,6 +71,8 @@ internal sealed partial class MemoryManager
             return Errno.EACCES;
         if (vma.Kind == VmaKind.HostFile)
             return Errno.EOPNOTSUPP;
+        if (vma.IsSpecial)
+            return Errno.ENODEV;
         if (vma.Kind == VmaKind.FileMemory)
             mm.Frames.Clean(vma.Offset, vma.Length);
         return Errno.OK;
@@ -74,14 +81,15 @@ internal sealed partial class MemoryManager
     /// <summary>MADV_GUARD_INSTALL: what is there goes; touching it is SIGSEGV. EINVAL for locked memory, ENOMEM for holes.</summary>
     public Errno InstallGuard(ulong start, ulong end) => ForRange(start, end, static (mm, vma) =>
     {
-        if ((vma.Flags & VmaFlags.Locked) != 0)
+        if ((vma.Flags & VmaFlags.Locked) != 0 || vma.IsSpecial)
             return Errno.EINVAL;
         return vma.IsGuard ? Errno.OK : mm.RemakeGuard(vma, VmaFlags.Guard);
     });
 
     /// <summary>MADV_GUARD_REMOVE: the range is memory again, as after <see cref="DontNeed"/>. ENOMEM for holes.</summary>
     public Errno RemoveGuard(ulong start, ulong end)
-        => ForRange(start, end, static (mm, vma) => vma.IsGuard ? mm.RemakeGuard(vma, VmaFlags.None) : Errno.OK);
+        => ForRange(start, end, static (mm, vma)
+            => vma.IsGuard ? mm.RemakeGuard(vma, VmaFlags.None) : vma.IsSpecial ? Errno.EINVAL : Errno.OK);
 
     private Errno RemakeGuard(Vma vma, VmaFlags guard)
     {

@@ -92,6 +92,8 @@ internal sealed partial class MemoryManager
         Flag(" nr", (vma.Flags & VmaFlags.NoReserve) != 0);
         Flag(" wf", (vma.Flags & VmaFlags.WipeOnFork) != 0);
         Flag(" dd", (vma.Flags & VmaFlags.DontDump) != 0);
+        Flag(" de", vma.IsSpecial);
+        Flag(" mm", vma.IsSpecial);
         text.Append(" \n");
 
         void Line(string name, ulong bytes) => text.Append(CultureInfo.InvariantCulture, $"{name + ":",-16}{bytes / 1024,8} kB\n");

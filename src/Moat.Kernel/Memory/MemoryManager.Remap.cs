@@ -54,6 +54,8 @@ internal sealed partial class MemoryManager
             Errno error = oldLength == newLength ? Errno.OK : UnmapLocked(address + newLength, address + oldLength);
             return error == Errno.OK ? address : error;
         }
+        if (vma.IsSpecial && newLength > oldLength)
+            return Errno.EFAULT;
         // Linux moves several mappings at once only as they are.
         ulong end = LogicalEnd(address);
         if (address + oldLength > end && !(isFixed && oldLength == newLength))

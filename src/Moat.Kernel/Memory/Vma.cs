@@ -91,6 +91,8 @@ internal sealed class Vma
 
     public bool IsShared => (Flags & VmaFlags.Shared) != 0;
 
+    public bool IsSpecial => File is { IsSpecial: true };
+
     public bool IsGuard => (Flags & VmaFlags.Guard) != 0;
 
     /// <summary>True when <paramref name="upper"/> continues this one in every respect.</summary>

@@ -70,7 +70,7 @@ internal static class FileIo
             Errno error = buffer.Translate(task.Mm, MapAccess.Write, vector, out bool isCut);
             vector.IsCut = isCut;
             result = error == Errno.OK ? FileOperations.Read(file, vector, offset, flags)
-                : error == Errno.EFAULT ? ReadNothing(file, offset) : error;
+                : error == Errno.EFAULT ? FileOperations.ReadNothing(file, offset) : error;
             task.Mm.EndAccess();
             if (result.Error != Errno.EAGAIN || file.IsNonBlocking || (flags & RwFlags.RWF_NOWAIT) != 0)
                 break;
@@ -83,14 +83,6 @@ internal static class FileIo
         }
         file.DropReference();
         return result;
-    }
-
-    /// <summary>A read into inaccessible memory only fails if there is something to read.</summary>
-    private static SysResult ReadNothing(FileDescription file, long offset)
-    {
-        if (!file.IsSeekable || !file.IsRegular)
-            return Errno.EFAULT;
-        return file.GetStat(out FileStat stat) == Errno.OK && (offset < 0 ? file.Position : offset) >= stat.Size ? 0 : Errno.EFAULT;
     }
 
     /// <summary>Writes; as <see cref="Read"/>. A stream that blocks takes all before the call returns (POSIX write).</summary>

@@ -40,6 +40,9 @@ internal abstract partial class FileDescription
     /// <summary>True for regular files and block devices: no readiness, may wait for a disk.</summary>
     public virtual bool IsRegular => false;
 
+    /// <summary>True when every transfer waits for the disk (O_DIRECT of a host file).</summary>
+    public virtual bool IsDirect => false;
+
     /// <summary>True when writing to a reader that is gone raises SIGPIPE besides EPIPE (pipes, sockets).</summary>
     public virtual bool RaisesSigpipe => false;
 

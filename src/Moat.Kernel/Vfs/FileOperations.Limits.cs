@@ -7,9 +7,10 @@ namespace Moat.Kernel.Vfs;
 internal static partial class FileOperations
 {
     /// <summary>
-    /// RLIMIT_FSIZE before a write to a regular file: cuts the vector at the limit; at or beyond it EFBIG and SIGXFSZ (man 2 getrlimit).
+    /// RLIMIT_FSIZE before a write to a regular file: cuts the vector at the limit; at or beyond it EFBIG and, unless
+    /// <paramref name="signals"/> is false, SIGXFSZ (man 2 getrlimit).
     /// </summary>
-    public static Errno LimitWrite(Task task, FileDescription file, IoVector from, long offset, RwFlags flags)
+    public static Errno LimitWrite(Task task, FileDescription file, IoVector from, long offset, RwFlags flags, bool signals = true)
     {
         ulong limit = task.Group.Limits.FileSize;
         if (limit >= long.MaxValue || !file.IsRegular || from.Remaining == 0)
@@ -19,7 +20,7 @@ internal static partial class FileOperations
         else if (offset < 0)
             offset = file.Position;
         if ((ulong)offset >= limit)
-            return Exceeded(task);
+            return signals ? Exceeded(task) : Errno.EFBIG;
         from.Truncate(limit - (ulong)offset);
         return Errno.OK;
     }

@@ -48,6 +48,14 @@ internal static partial class FileOperations
         return file.Read(to, ref offset, flags);
     }
 
+    /// <summary>A read into inaccessible memory: it only fails if there is something to read. 0 or EFAULT.</summary>
+    public static SysResult ReadNothing(FileDescription file, long offset)
+    {
+        if (!file.IsSeekable || !file.IsRegular)
+            return Errno.EFAULT;
+        return file.GetStat(out FileStat stat) == Errno.OK && (offset < 0 ? file.Position : offset) >= stat.Size ? 0 : Errno.EFAULT;
+    }
+
     /// <summary>Writes; as <see cref="Read"/>.</summary>
     public static SysResult Write(FileDescription file, IoVector from, long offset, RwFlags flags)
     {

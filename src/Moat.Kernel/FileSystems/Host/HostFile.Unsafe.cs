@@ -16,8 +16,11 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
     private readonly Lock _appendLock = new();
     private ReadWindow? _window;
 
-    // Small reads until the file is worth a mapping. O_DIRECT asks for the disk.
-    private int _readsToWindow = inode is not null && inode.IsLower && (flags & OpenFlags.O_DIRECT) == 0 ? 16 : 0;
+    // Small reads until the file is worth a mapping.
+    private int _readsToWindow = inode is not null && inode.IsLower ? 16 : 0;
+
+    // O_DIRECT of a file that nobody in the sandbox writes: its rules, while the data may come from the host's page cache.
+    private DirectRules? _direct = (flags & OpenFlags.O_DIRECT) != 0 && IsUnwritten(inode) ? DirectRules.Take(handle.Fd) : null;
 
     public override bool IsSeekable => true;
 
@@ -25,10 +28,16 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
 
     public override int HostDescriptor => handle.Fd;
 
+    public override bool IsDirect => (Flags & OpenFlags.O_DIRECT) != 0 && _direct is null;
+
+    private static bool IsUnwritten(HostInode? inode) => inode is not null && (inode.IsLower || inode.FileSystem.IsReadOnly);
+
     private bool IsReadOnlyFile => inode is not null && inode.FileSystem.IsReadOnly;
 
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
+        if (_direct is { } direct && !direct.Allows(to, offset) && direct.Refuses(handle.Fd, offset))
+            return Errno.EINVAL;
         ReadWindow? window = Volatile.Read(ref _window);
         if (window is not null)
             return ReadThrough(window, to, ref offset, flags);
@@ -138,6 +147,7 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
             int result = now < 0 ? now : HostFiles.SetFlags(handle.Fd, (now & ~(int)OnHost) | (int)(flags & OnHost));
             if (result < 0)
                 return (Errno)(-result);
+            _direct = (flags & OpenFlags.O_DIRECT) != 0 && IsUnwritten(inode) ? DirectRules.Take(handle.Fd) : null;
         }
         return base.SetFlags(flags);
     }

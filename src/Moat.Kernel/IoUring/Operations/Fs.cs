@@ -18,7 +18,7 @@ internal abstract class NameOperation : PathOperation
 
     /// <inheritdoc/>
     public sealed override IssueStatus Issue(Request request, IssueFlags flags)
-        => (flags & IssueFlags.NonBlock) != 0 ? IssueStatus.WouldBlock : request.Done(Change(request, request.Origin.Caller));
+        => (flags & IssueFlags.NonBlock) != 0 ? IssueStatus.WouldBlock : request.Return(Change(request, request.Origin.Caller));
 }
 
 /// <summary>IORING_OP_RENAMEAT.</summary>

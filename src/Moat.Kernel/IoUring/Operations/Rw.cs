@@ -53,6 +53,9 @@ internal abstract class RwOperation(bool isWrite) : Operation
     {
         if ((request.Flags & RequestFlags.BufferSelect) != 0)
             return request.Done(Errno.ENOBUFS);
+        Errno refused = Check(request);
+        if (refused != Errno.OK)
+            return request.Done(refused);
         bool onWorker = (flags & IssueFlags.Unlocked) != 0;
         WorkerScratch? worker = onWorker ? s_scratch ??= new WorkerScratch() : null;
         IoVector vector = worker?.Vector ?? request.Ring.Scratch;
@@ -62,77 +65,93 @@ internal abstract class RwOperation(bool isWrite) : Operation
             MemoryManager mm = request.Origin.Mm;
             mm.BeginAccess();
             Errno error = Import(request, vector, flags, null);
-            IssueStatus status = error == Errno.OK ? Transfer(request, vector, flags)
-                : WaitsBeforeFault(request) ? IssueStatus.WouldBlock : request.Done(error);
+            IssueStatus status = error == Errno.OK ? Transfer(request, vector, flags) : NoMemory(request, error);
             mm.EndAccess();
             return status;
         }
         Errno e = Import(request, vector, flags, worker?.Pin);
-        IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : request.Done(e);
+        IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : NoMemory(request, e);
         worker?.Pin.Unpin();
         return result;
     }
 
-    /// <summary>Memory is looked at only when there is something to move: a file that is not ready is waited for first.</summary>
-    private bool WaitsBeforeFault(Request request)
+    /// <summary>Memory is looked at only when there is something to move: a file that is not ready is waited for, one at its end ends the read.</summary>
+    private IssueStatus NoMemory(Request request, Errno error)
     {
+        if (error != Errno.EFAULT)
+            return request.Done(error);
         FileDescription file = request.File!;
+        if (file.Waiters is null)
+            return IsWrite || IsPinned ? request.Done(error) : Finish(request, FileOperations.ReadNothing(file, (long)request.Sqe.off));
         PollEvents ready = (IsWrite ? PollEvents.POLLOUT : PollEvents.POLLIN) | PollEvents.POLLERR | PollEvents.POLLHUP;
-        return (IsWrite ? file.CanWrite : file.CanRead) && request.Sqe.rw_flags == 0 && file.Waiters is not null && (file.Poll() & ready) == 0;
+        return (file.Poll() & ready) == 0 ? IssueStatus.WouldBlock : request.Done(error);
     }
 
     private IssueStatus Transfer(Request request, IoVector vector, IssueFlags flags)
     {
         FileDescription file = request.File!;
-        if (IsWrite ? !file.CanWrite : !file.CanRead)
-            return request.Done(Errno.EBADF);
         RwFlags rw = (RwFlags)request.Sqe.rw_flags;
-        if (rw != RwFlags.None)
-        {
-            Errno e = FileOperations.CheckFlags(file, rw, IsWrite);
-            if (e != Errno.OK)
-                return request.Done(e);
-            if ((rw & RwFlags.RWF_NOWAIT) != 0)
-                request.Flags |= RequestFlags.NoWait;
-        }
-        bool whole = file.IsRegular;
-        if ((flags & IssueFlags.NonBlock) != 0 && whole && file.HostDescriptor >= 0)
+        bool whole = file.IsRegular, inPlace = (flags & IssueFlags.Unlocked) == 0;
+        if (whole && (flags & IssueFlags.NonBlock) != 0 && file.HostDescriptor >= 0)
         {
             // Direct I/O waits for the disk even when it is told not to.
-            if ((file.Flags & OpenFlags.O_DIRECT) != 0 && (request.Flags & RequestFlags.NoWait) == 0)
+            if (file.IsDirect && (request.Flags & RequestFlags.NoWait) == 0)
                 return IssueStatus.WouldBlock;
             rw |= RwFlags.RWF_NOWAIT;
         }
         while (true)
         {
-            SysResult moved = Move(request, file, vector, rw);
+            SysResult moved = Move(request, file, vector, rw, inPlace);
             if (moved.Error == Errno.EAGAIN && (request.Flags & RequestFlags.NoWait) == 0)
                 return IssueStatus.WouldBlock;
             if (moved.IsError)
                 return Finish(request, moved);
             request.Moved += (ulong)moved.Value;
             if (moved.Value == 0 || request.Moved >= request.Length || !whole || (request.Flags & RequestFlags.NoWait) != 0
-                || (IsWrite && (flags & IssueFlags.Unlocked) != 0))
+                || (IsWrite && !inPlace))
             {
                 return Finish(request, 0);
             }
         }
     }
 
-    private SysResult Move(Request request, FileDescription file, IoVector vector, RwFlags rw)
+    /// <summary>What is told before memory or the file is looked at: EBADF (mode), EOPNOTSUPP (flags), EINVAL (place).</summary>
+    private Errno Check(Request request)
+    {
+        FileDescription file = request.File!;
+        if (IsWrite ? !file.CanWrite : !file.CanRead)
+            return Errno.EBADF;
+        RwFlags rw = (RwFlags)request.Sqe.rw_flags;
+        if (rw != RwFlags.None)
+        {
+            Errno e = FileOperations.CheckFlags(file, rw, IsWrite);
+            if (e != Errno.OK)
+                return e;
+            if ((rw & RwFlags.RWF_NOWAIT) != 0)
+                request.Flags |= RequestFlags.NoWait;
+        }
+        // Streams have no place, but a wrong one is refused all the same.
+        long offset = (long)request.Sqe.off;
+        return offset != -1 && (offset < 0 || offset > long.MaxValue - (long)request.Length) ? Errno.EINVAL : Errno.OK;
+    }
+
+    private SysResult Move(Request request, FileDescription file, IoVector vector, RwFlags rw, bool inPlace)
     {
         // The rest of the range cannot be accessed.
         if (vector.Remaining == 0 && request.Moved < request.Length)
             return Errno.EFAULT;
         long offset = (long)request.Sqe.off;
+        if (offset != -1 && file.IsSeekable)
+            offset += (long)request.Moved;
+        if (IsWrite)
+        {
+            // What a worker, or the rest of a transfer, runs into raises no signal.
+            Errno e = FileOperations.LimitWrite(request.Task, file, vector, offset, rw, signals: inPlace && request.Moved == 0);
+            if (e != Errno.OK)
+                return e;
+        }
         if (offset == -1)
             return IsWrite ? file.WriteNext(vector, rw) : file.ReadNext(vector, rw);
-        if (file.IsSeekable)
-        {
-            offset += (long)request.Moved;
-            if (offset < 0 || offset > long.MaxValue - (long)vector.Remaining)
-                return Errno.EINVAL;
-        }
         return IsWrite ? file.Write(vector, ref offset, rw) : file.Read(vector, ref offset, rw);
     }
 

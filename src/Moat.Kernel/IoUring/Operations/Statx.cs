@@ -30,6 +30,6 @@ internal sealed class StatxAt : PathOperation
             return IssueStatus.WouldBlock;
         }
         Errno e = PathOperations.Statx(in caller, sqe.fd, request.PathText, at, sqe.len, out Statx statx);
-        return request.Done(e == Errno.OK ? request.Origin.Mm.Write(new UserPtr<Statx>(sqe.addr2), in statx) : e);
+        return request.Return(e == Errno.OK ? request.Origin.Mm.Write(new UserPtr<Statx>(sqe.addr2), in statx) : e);
     }
 }

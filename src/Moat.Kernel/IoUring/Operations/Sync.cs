@@ -11,13 +11,17 @@ internal abstract class DiskOperation : Operation
     /// <summary>True when even a host file does not make it wait.</summary>
     protected virtual bool IsQuick(Request request) => false;
 
+    /// <summary>True when an error cancels what is linked behind it.</summary>
+    protected virtual bool BreaksChain => false;
+
     /// <inheritdoc/>
     public sealed override IssueStatus Issue(Request request, IssueFlags flags)
     {
         FileDescription file = request.File!;
         if ((flags & IssueFlags.NonBlock) != 0 && file.HostDescriptor >= 0 && !IsQuick(request))
             return IssueStatus.WouldBlock;
-        return request.Done(Run(request, file));
+        SysResult result = Run(request, file);
+        return BreaksChain ? request.Done(result) : request.Return(result);
     }
 }
 
@@ -28,7 +32,7 @@ internal sealed class Fsync : DiskOperation
     public override Errno Prepare(Request request)
     {
         ref IoUringSqe sqe = ref request.Sqe;
-        if (sqe.addr != 0 || sqe.buf_index != 0 || sqe.splice_fd_in != 0)
+        if (sqe.addr != 0 || sqe.buf_index != 0 || sqe.splice_fd_in != 0 || (long)sqe.off < 0)
             return Errno.EINVAL;
         return (sqe.fsync_flags & ~(uint)IoUringConst.IORING_FSYNC_DATASYNC) != 0 ? Errno.EINVAL : Errno.OK;
     }
