@@ -45,14 +45,16 @@ internal sealed class EpollItem(Epoll owner) : FileWatch
     public override bool OnWake(PollEvents events)
     {
         uint wanted = Events;
-        if ((wanted & (uint)events) == 0)
+        // A disarmed one-shot item hears nothing; a wake that says nothing is for all others.
+        if ((wanted & ~Private) == 0 || (events != PollEvents.None && (wanted & (uint)events) == 0))
             return false;
         bool hadWaiters = Owner.OnItemReady(this);
         if (!Exclusive)
             return true;
         // One of several epolls takes the event, if it has somebody to give it to and it is of the asked direction.
         const PollEvents Directions = PollEvents.POLLIN | PollEvents.POLLOUT;
-        return hadWaiters && ((events & Directions) == 0 || (events & Directions & (PollEvents)wanted) != 0);
+        PollEvents direction = events & Directions;
+        return hadWaiters && direction != Directions && (direction == PollEvents.None || (direction & (PollEvents)wanted) != 0);
     }
 
     public override void OnFileReleased(FileDescription file) => Owner.OnFileReleased(this, file);

@@ -54,22 +54,25 @@ internal sealed class WaitQueue
     }
 
     /// <summary>
-    /// Wakes every entry whose mask meets <paramref name="events"/>; of the exclusive ones only the first that takes it,
-    /// unless the events say that the file ended (POLLHUP, POLLERR), which concerns all. The state that the events tell of is published before the call.
+    /// Wakes every entry whose mask meets <paramref name="events"/> (None: every one, which then looks for itself); of the exclusive
+    /// ones only the first that takes it, unless the file hung up (POLLHUP), which concerns all. The state that the events tell of is
+    /// published before the call.
     /// </summary>
-    public void Wake(PollEvents events)
+    public void Wake(PollEvents events) => Wake(events, all: (events & PollEvents.POLLHUP) != 0);
+
+    /// <summary>As <see cref="Wake(PollEvents)"/>, and <paramref name="all"/> says whether all exclusive entries wake.</summary>
+    public void Wake(PollEvents events, bool all)
     {
         Interlocked.MemoryBarrier();
         if (Volatile.Read(ref _head) is null)
             return;
         lock (_lock)
         {
-            bool all = (events & (PollEvents.POLLHUP | PollEvents.POLLERR)) != 0;
             bool exclusiveTaken = false;
             for (WaitEntry? e = _head; e is not null;)
             {
                 WaitEntry? next = e.Next;
-                if ((e.Mask & events) != 0 && (all || !e.Exclusive || !exclusiveTaken))
+                if ((events == PollEvents.None || (e.Mask & events) != 0) && (all || !e.Exclusive || !exclusiveTaken))
                 {
                     bool taken = e.OnWake(events);
                     exclusiveTaken |= e.Exclusive && taken;
@@ -118,7 +121,7 @@ internal abstract class WaitEntry
     /// <summary>Wake-one semantics (EPOLLEXCLUSIVE, io_uring poll).</summary>
     public bool Exclusive;
 
-    /// <summary>Called under the queue's lock. Queues work, wakes; nothing else. False: not taken, wake the next exclusive.</summary>
+    /// <summary>Called under the queue's lock. Queues work, wakes; nothing else. None: the state may have changed. False: not taken, wake the next exclusive.</summary>
     public abstract bool OnWake(PollEvents events);
 
     /// <summary>Leaves its queue, if in one.</summary>

@@ -298,7 +298,7 @@ internal sealed class Request : WorkItem
 /// <summary>A request's place in the wait queue of its file.</summary>
 internal sealed class PollWait(Request request) : WaitEntry
 {
-    /// <summary>In Request.PendingEvents: there was more than one wake.</summary>
+    /// <summary>In Request.PendingEvents: there was more than one wake, or one that did not say what happened.</summary>
     public const uint Several = 1u << 31;
 
     /// <summary>In Request.PendingEvents: some wake came from elsewhere than the submitter's own calls.</summary>
@@ -310,7 +310,10 @@ internal sealed class PollWait(Request request) : WaitEntry
     /// <inheritdoc/>
     public override bool OnWake(PollEvents events)
     {
-        Note(events);
+        if (events == PollEvents.None)
+            Interlocked.Or(ref request.PendingEvents, Several);
+        else
+            Note(events);
         if (Persistent && Tasks.Task.Current != request.Task)
             Interlocked.Or(ref request.PendingEvents, Outside);
         if (!Persistent)

@@ -68,14 +68,13 @@ internal sealed unsafe partial class Pipe
         if (from.Remaining == 0)
             return 0;
         long done = 0;
-        bool faulted = false;
+        bool faulted = false, broken;
         lock (_lock)
         {
-            if (_readers == 0)
-                return Errno.EPIPE;
-            if (!packets && _head != _tail)
+            broken = _readers == 0;
+            if (!broken && !packets && _head != _tail)
                 done = Append(from, ref faulted);
-            while (!faulted && from.Remaining > 0 && !IsFull)
+            while (!broken && !faulted && from.Remaining > 0 && !IsFull)
             {
                 PipePage page = PipePage.Take();
                 ulong wanted = Math.Min(PipePage.Size, from.Remaining);
@@ -90,10 +89,9 @@ internal sealed unsafe partial class Pipe
                 done += (long)copied;
             }
         }
-        if (done == 0)
-            return faulted ? Errno.EFAULT : Errno.EAGAIN;
+        // Also when nothing was written: edge-triggered watchers have come to count on one event for each write.
         Wake(Readable);
-        return done;
+        return done > 0 ? done : broken ? Errno.EPIPE : faulted ? Errno.EFAULT : Errno.EAGAIN;
     }
 
     /// <summary>Appends part of a page to a vector, for host calls and files.</summary>

@@ -134,7 +134,9 @@ internal sealed partial class Pipe
                 _head = used;
             }
         }
-        Wake(Writable);
+        // As Linux: without saying what happened, so that watchers of errors look too.
+        WriteWaiters.Wake(PollEvents.None);
+        BothWaiters.Wake(PollEvents.None);
         return (int)(slots * PipePage.Size);
     }
 
@@ -160,21 +162,25 @@ internal sealed partial class Pipe
     /// <summary>An end is closed. With the last one of both kinds what was not read is gone.</summary>
     public void Close(bool read, bool write)
     {
-        bool lastReader, lastWriter;
+        bool oneSided;
         lock (_lock)
         {
-            lastReader = read && --_readers == 0;
-            lastWriter = write && --_writers == 0;
+            if (read)
+                _readers--;
+            if (write)
+                _writers--;
+            oneSided = (_readers == 0) != (_writers == 0);
             if (_readers == 0 && _writers == 0)
             {
                 for (; _tail != _head; _tail++)
                     Release(ref Slot(_tail));
             }
         }
-        if (lastWriter)
-            Wake(Readable | PollEvents.POLLHUP);
-        if (lastReader)
-            Wake(Writable | PollEvents.POLLERR);
+        if (!oneSided)
+            return;
+        ReadWaiters.Wake(PollEvents.None, all: true);
+        WriteWaiters.Wake(PollEvents.None, all: true);
+        BothWaiters.Wake(PollEvents.None, all: true);
     }
 
     private ref PipeBuffer Slot(uint counter) => ref _slots[counter & (uint)(_slots.Length - 1)];
@@ -197,10 +203,7 @@ internal sealed partial class Pipe
 
     private void Wake(PollEvents events)
     {
-        if ((events & (Readable | PollEvents.POLLHUP)) != 0)
-            ReadWaiters.Wake(events);
-        if ((events & (Writable | PollEvents.POLLERR)) != 0)
-            WriteWaiters.Wake(events);
+        ((events & Readable) != 0 ? ReadWaiters : WriteWaiters).Wake(events);
         BothWaiters.Wake(events);
     }
 }
