@@ -79,18 +79,7 @@ internal static class Sandbox
     private static Credentials HostUser()
     {
         uint uid = (uint)HostSyscall.Call(102 /* getuid */), gid = (uint)HostSyscall.Call(104 /* getgid */);
-        return new Credentials
-        {
-            Uid = uid,
-            EffectiveUid = uid,
-            SavedUid = uid,
-            FsUid = uid,
-            Gid = gid,
-            EffectiveGid = gid,
-            SavedGid = gid,
-            FsGid = gid,
-            Groups = HostProcess.Groups(),
-        };
+        return new Credentials(uid, gid, HostProcess.Groups());
     }
 
     // A directory that the sandbox does not have leaves the program in the root.

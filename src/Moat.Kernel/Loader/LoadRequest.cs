@@ -31,8 +31,11 @@ internal sealed class LoadRequest
     /// <summary>envp, without NULs.</summary>
     public required IReadOnlyList<byte[]> Environment { get; init; }
 
-    /// <summary>For AT_UID and the like.</summary>
-    public required Credentials Credentials { get; init; }
+    /// <summary>The caller's; once loaded, what the program runs with.</summary>
+    public required Credentials Credentials { get; set; }
+
+    /// <summary>False: set-user-id and set-group-id bits count for nothing (PR_SET_NO_NEW_PRIVS).</summary>
+    public bool HonoursSetIds { get; init; } = true;
 
     /// <summary>RLIMIT_STACK's soft limit, bytes.</summary>
     public ulong StackLimit { get; init; } = 8 << 20;

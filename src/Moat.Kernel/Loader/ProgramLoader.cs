@@ -154,6 +154,11 @@ internal static class ProgramLoader
     {
         program = null;
         request.Committed = true;
+        if (!file.Path.IsNull)
+        {
+            bool honoured = request.HonoursSetIds && (file.Path.Mount.Flags & MountFlags.NoSuid) == 0;
+            request.Credentials = request.Credentials.ForProgram(file.Path.Inode.Permissions, honoured);
+        }
         MemoryManager mm = request.Memory;
         mm.SetStackLimit(request.StackLimit);
         mm.AddressSpaceLimit = request.AddressSpaceLimit;

@@ -93,7 +93,7 @@ internal sealed partial class MemoryManager
             return null;
         Vma stack = _vmas[i];
         ulong start = PageDown(address);
-        if (start < Math.Max(MinAddress, MinMapAddress) || stack.End - start > StackLimit)
+        if (start < MinAddress || stack.End - start > StackLimit)
             return null;
         if (i > 0 && _vmas[i - 1].Access != MapAccess.None && start - _vmas[i - 1].End < StackGuardGap)
             return null;

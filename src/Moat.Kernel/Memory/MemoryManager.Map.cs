@@ -30,6 +30,9 @@ internal struct MapRequest
     /// <summary>EEXIST rather than replacing anything (MAP_FIXED_NOREPLACE).</summary>
     public bool NoReplace;
 
+    /// <summary>The address may lie below <see cref="MemoryManager.MinMapAddress"/> (CAP_SYS_RAWIO).</summary>
+    public bool MayBeLow;
+
     /// <summary>Within the lowest 2 GiB (MAP_32BIT).</summary>
     public bool Low32;
 
@@ -66,14 +69,9 @@ internal sealed partial class MemoryManager
         ulong start = request.Address;
         if (request.Fixed)
         {
-            if (start > MaxAddress - request.Length)
-                return Errno.ENOMEM;
-            if (start < MinMapAddress)
-                return Errno.EPERM;
-            if (start < MinAddress)
-                return Errno.ENOMEM;
-            if (request.NoReplace && !_vmas.IsFree(start, start + request.Length))
-                return Errno.EEXIST;
+            Errno refused = CheckFixedLocked(in request);
+            if (refused != Errno.OK)
+                return refused;
         }
         else
         {
@@ -101,6 +99,25 @@ internal sealed partial class MemoryManager
         return error == Errno.OK ? start : error;
     }
 
+    /// <summary>What is wrong with the address of a fixed mapping, before anything else is looked at: ENOMEM, EPERM, EEXIST.</summary>
+    public Errno CheckFixed(in MapRequest request)
+    {
+        _access.EnterRead();
+        Errno error = CheckFixedLocked(in request);
+        _access.ExitRead();
+        return error;
+    }
+
+    private Errno CheckFixedLocked(in MapRequest request)
+    {
+        ulong start = request.Address;
+        if (start > MaxAddress - request.Length || start < LowestAddress)
+            return Errno.ENOMEM;
+        if (start < MinMapAddress && !request.MayBeLow)
+            return Errno.EPERM;
+        return request.NoReplace && !_vmas.IsFree(start, start + request.Length) ? Errno.EEXIST : Errno.OK;
+    }
+
     /// <summary>True when RLIMIT_AS forbids so many bytes more, less what is mapped already from an address on.</summary>
     private bool ExceedsLimit(ulong length, ulong replaced)
     {
@@ -126,7 +143,7 @@ internal sealed partial class MemoryManager
 
     private ulong ChooseAddress(ulong hint, ulong length, bool low32)
     {
-        ulong low = Math.Max(MinAddress, MinMapAddress);
+        ulong low = MinAddress;
         if (hint != 0 && !low32)
         {
             hint = Math.Max(hint, low);

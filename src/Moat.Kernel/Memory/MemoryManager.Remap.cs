@@ -125,7 +125,7 @@ internal sealed partial class MemoryManager
             return Errno.ENOMEM;
         if (isFixed)
         {
-            if (newAddress < MinMapAddress)
+            if (newAddress < MinAddress)
                 return Errno.EPERM;
             error = UnmapLocked(newAddress, newAddress + newLength);
             if (error == Errno.OK && newLength < oldLength)

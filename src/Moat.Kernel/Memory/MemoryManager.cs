@@ -22,7 +22,7 @@ internal sealed partial class MemoryManager
     /// <summary>Bytes kept free below a mapping that grows down (stack_guard_gap).</summary>
     public const ulong StackGuardGap = 256 * PageSize;
 
-    /// <summary>Lowest address that mmap(2) may be told (vm.mmap_min_addr).</summary>
+    /// <summary>Lowest address that mmap(2) may be told without CAP_SYS_RAWIO, and that is ever chosen (vm.mmap_min_addr).</summary>
     public const ulong MinMapAddress = 65536;
 
     private static long s_lastId;
@@ -39,7 +39,8 @@ internal sealed partial class MemoryManager
     {
         Frames = frames;
         Space = space;
-        MinAddress = minAddress;
+        MinAddress = Math.Max(minAddress, MinMapAddress);
+        LowestAddress = minAddress;
         MaxAddress = maxAddress;
         SetStackLimit(8 << 20);
         Id = (ulong)Interlocked.Increment(ref s_lastId);
@@ -60,8 +61,11 @@ internal sealed partial class MemoryManager
     /// <summary>The guest side.</summary>
     public AddressSpace Space { get; }
 
-    /// <summary>Lowest address that can be mapped.</summary>
+    /// <summary>Lowest address that is ever chosen.</summary>
     public ulong MinAddress { get; }
+
+    /// <summary>Lowest address that can be mapped by naming it.</summary>
+    public ulong LowestAddress { get; }
 
     /// <summary>First address that cannot be mapped any more.</summary>
     public ulong MaxAddress { get; }
@@ -129,5 +133,10 @@ internal sealed partial class MemoryManager
     internal static ulong PageUp(ulong value) => (value + PageSize - 1) & ~(PageSize - 1);
 
     /// <summary>A host's -errno from the guest side, as a system call answers it.</summary>
-    private static Errno FromHost(int result) => result >= 0 ? Errno.OK : result == -(int)Errno.EACCES ? Errno.EACCES : Errno.ENOMEM;
+    private static Errno FromHost(int result) => result >= 0 ? Errno.OK : result switch
+    {
+        -(int)Errno.EACCES => Errno.EACCES,
+        -(int)Errno.EPERM => Errno.EPERM,
+        _ => Errno.ENOMEM,
+    };
 }

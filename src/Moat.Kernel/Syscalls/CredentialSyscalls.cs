@@ -7,8 +7,6 @@ namespace Moat.Kernel.Syscalls;
 internal static class CredentialSyscalls
 {
     private const uint Unchanged = uint.MaxValue;
-    /// <summary>All capabilities that there are.</summary>
-    internal const ulong AllCapabilities = (1UL << 41) - 1;
     private const uint _LINUX_CAPABILITY_VERSION_1 = 0x19980330, _LINUX_CAPABILITY_VERSION_2 = 0x20071026,
         _LINUX_CAPABILITY_VERSION_3 = 0x20080522;
 
@@ -40,121 +38,37 @@ internal static class CredentialSyscalls
 
     /// <summary>setuid(2).</summary>
     [Syscall(105, "setuid", Support.Full)]
-    public static SysResult SetUid(Task task, uint uid)
-    {
-        Credentials c = task.Credentials;
-        if (uid == Unchanged)
-            return Errno.EINVAL;
-        if (c.IsRoot)
-            task.Credentials = c with { Uid = uid, EffectiveUid = uid, SavedUid = uid, FsUid = uid };
-        else if (uid == c.Uid || uid == c.SavedUid)
-            task.Credentials = c with { EffectiveUid = uid, FsUid = uid };
-        else
-            return Errno.EPERM;
-        return 0;
-    }
+    public static SysResult SetUid(Task task, uint uid) => SetOne(task, Ids.Users(task), uid);
 
     /// <summary>setgid(2).</summary>
     [Syscall(106, "setgid", Support.Full)]
-    public static SysResult SetGid(Task task, uint gid)
-    {
-        Credentials c = task.Credentials;
-        if (gid == Unchanged)
-            return Errno.EINVAL;
-        if (c.IsRoot)
-            task.Credentials = c with { Gid = gid, EffectiveGid = gid, SavedGid = gid, FsGid = gid };
-        else if (gid == c.Gid || gid == c.SavedGid)
-            task.Credentials = c with { EffectiveGid = gid, FsGid = gid };
-        else
-            return Errno.EPERM;
-        return 0;
-    }
+    public static SysResult SetGid(Task task, uint gid) => SetOne(task, Ids.Groups(task), gid);
 
     /// <summary>setreuid(2).</summary>
     [Syscall(113, "setreuid", Support.Full)]
-    public static SysResult SetREUid(Task task, uint real, uint effective)
-    {
-        Credentials c = task.Credentials;
-        if (!c.IsRoot && ((real != Unchanged && real != c.Uid && real != c.EffectiveUid)
-            || (effective != Unchanged && effective != c.Uid && effective != c.EffectiveUid && effective != c.SavedUid)))
-            return Errno.EPERM;
-        uint newReal = real == Unchanged ? c.Uid : real, newEffective = effective == Unchanged ? c.EffectiveUid : effective;
-        bool saves = real != Unchanged || (effective != Unchanged && newEffective != c.Uid);
-        task.Credentials = c with
-        {
-            Uid = newReal,
-            EffectiveUid = newEffective,
-            SavedUid = saves ? newEffective : c.SavedUid,
-            FsUid = newEffective,
-        };
-        return 0;
-    }
+    public static SysResult SetREUid(Task task, uint real, uint effective) => SetTwo(task, Ids.Users(task), real, effective);
 
     /// <summary>setregid(2).</summary>
     [Syscall(114, "setregid", Support.Full)]
-    public static SysResult SetREGid(Task task, uint real, uint effective)
-    {
-        Credentials c = task.Credentials;
-        if (!c.IsRoot && ((real != Unchanged && real != c.Gid && real != c.EffectiveGid)
-            || (effective != Unchanged && effective != c.Gid && effective != c.EffectiveGid && effective != c.SavedGid)))
-            return Errno.EPERM;
-        uint newReal = real == Unchanged ? c.Gid : real, newEffective = effective == Unchanged ? c.EffectiveGid : effective;
-        bool saves = real != Unchanged || (effective != Unchanged && newEffective != c.Gid);
-        task.Credentials = c with
-        {
-            Gid = newReal,
-            EffectiveGid = newEffective,
-            SavedGid = saves ? newEffective : c.SavedGid,
-            FsGid = newEffective,
-        };
-        return 0;
-    }
+    public static SysResult SetREGid(Task task, uint real, uint effective) => SetTwo(task, Ids.Groups(task), real, effective);
 
     /// <summary>setresuid(2).</summary>
     [Syscall(117, "setresuid", Support.Full)]
     public static SysResult SetResUid(Task task, uint real, uint effective, uint saved)
-    {
-        Credentials c = task.Credentials;
-        if (!c.IsRoot && !(IsOneOf(real, c.Uid, c.EffectiveUid, c.SavedUid) && IsOneOf(effective, c.Uid, c.EffectiveUid, c.SavedUid)
-            && IsOneOf(saved, c.Uid, c.EffectiveUid, c.SavedUid)))
-            return Errno.EPERM;
-        uint newEffective = effective == Unchanged ? c.EffectiveUid : effective;
-        task.Credentials = c with
-        {
-            Uid = real == Unchanged ? c.Uid : real,
-            EffectiveUid = newEffective,
-            SavedUid = saved == Unchanged ? c.SavedUid : saved,
-            FsUid = newEffective,
-        };
-        return 0;
-    }
+        => SetThree(task, Ids.Users(task), real, effective, saved);
 
     /// <summary>setresgid(2).</summary>
     [Syscall(119, "setresgid", Support.Full)]
     public static SysResult SetResGid(Task task, uint real, uint effective, uint saved)
-    {
-        Credentials c = task.Credentials;
-        if (!c.IsRoot && !(IsOneOf(real, c.Gid, c.EffectiveGid, c.SavedGid) && IsOneOf(effective, c.Gid, c.EffectiveGid, c.SavedGid)
-            && IsOneOf(saved, c.Gid, c.EffectiveGid, c.SavedGid)))
-            return Errno.EPERM;
-        uint newEffective = effective == Unchanged ? c.EffectiveGid : effective;
-        task.Credentials = c with
-        {
-            Gid = real == Unchanged ? c.Gid : real,
-            EffectiveGid = newEffective,
-            SavedGid = saved == Unchanged ? c.SavedGid : saved,
-            FsGid = newEffective,
-        };
-        return 0;
-    }
+        => SetThree(task, Ids.Groups(task), real, effective, saved);
 
     /// <summary>setfsuid(2): returns the old one, whatever happens.</summary>
     [Syscall(122, "setfsuid", Support.Full)]
     public static SysResult SetFsUid(Task task, uint uid)
     {
         Credentials c = task.Credentials;
-        if (uid != Unchanged && (c.IsRoot || uid == c.Uid || uid == c.EffectiveUid || uid == c.SavedUid || uid == c.FsUid))
-            task.Credentials = c with { FsUid = uid };
+        if (uid != Unchanged && Ids.Users(task).MayBecome(uid, orFs: c.FsUid))
+            task.Credentials = c.WithFsUser(uid);
         return c.FsUid;
     }
 
@@ -163,9 +77,69 @@ internal static class CredentialSyscalls
     public static SysResult SetFsGid(Task task, uint gid)
     {
         Credentials c = task.Credentials;
-        if (gid != Unchanged && (c.IsRoot || gid == c.Gid || gid == c.EffectiveGid || gid == c.SavedGid || gid == c.FsGid))
+        if (gid != Unchanged && Ids.Groups(task).MayBecome(gid, orFs: c.FsGid))
             task.Credentials = c with { FsGid = gid };
         return c.FsGid;
+    }
+
+    /// <summary>The user or group ids of a task; the rules for setting them are the same.</summary>
+    private readonly record struct Ids(bool AreUsers, bool Privileged, uint Real, uint Effective, uint Saved)
+    {
+        public static Ids Users(Task task)
+        {
+            Credentials c = task.Credentials;
+            return new Ids(true, c.Has(Capability.CAP_SETUID), c.Uid, c.EffectiveUid, c.SavedUid);
+        }
+
+        public static Ids Groups(Task task)
+        {
+            Credentials c = task.Credentials;
+            return new Ids(false, c.Has(Capability.CAP_SETGID), c.Gid, c.EffectiveGid, c.SavedGid);
+        }
+
+        public bool MayBecome(uint id, uint orFs) => Privileged || IsAny(id) || id == orFs;
+
+        /// <summary>One of the three, or no change.</summary>
+        public bool IsAny(uint id) => id == Unchanged || id == Real || id == Effective || id == Saved;
+    }
+
+    private static SysResult SetOne(Task task, Ids ids, uint id)
+    {
+        if (id == Unchanged)
+            return Errno.EINVAL;
+        if (ids.Privileged)
+            return Become(task, ids, id, id, id);
+        return id == ids.Real || id == ids.Saved ? Become(task, ids, ids.Real, id, ids.Saved) : Errno.EPERM;
+    }
+
+    private static SysResult SetTwo(Task task, Ids ids, uint real, uint effective)
+    {
+        if (!ids.Privileged && ((real != Unchanged && real != ids.Real && real != ids.Effective) || !ids.IsAny(effective)))
+            return Errno.EPERM;
+        uint newReal = real == Unchanged ? ids.Real : real, newEffective = effective == Unchanged ? ids.Effective : effective;
+        bool saves = real != Unchanged || (effective != Unchanged && newEffective != ids.Real);
+        return Become(task, ids, newReal, newEffective, saves ? newEffective : ids.Saved);
+    }
+
+    private static SysResult SetThree(Task task, Ids ids, uint real, uint effective, uint saved)
+    {
+        if (!ids.Privileged && !(ids.IsAny(real) && ids.IsAny(effective) && ids.IsAny(saved)))
+            return Errno.EPERM;
+        return Become(task, ids, real == Unchanged ? ids.Real : real, effective == Unchanged ? ids.Effective : effective,
+            saved == Unchanged ? ids.Saved : saved);
+    }
+
+    private static SysResult Become(Task task, Ids ids, uint real, uint effective, uint saved)
+    {
+        Credentials c = task.Credentials;
+        task.Credentials = ids.AreUsers ? c.WithUsers(real, effective, saved) : c.WithGroups(real, effective, saved);
+        // Who takes other ids is not to be looked into, nor told of its parent's end.
+        if (effective != ids.Effective)
+        {
+            task.Group.Dumpable = 0;
+            task.ParentDeathSignal = 0;
+        }
+        return 0;
     }
 
     /// <summary>getgroups(2).</summary>
@@ -188,7 +162,7 @@ internal static class CredentialSyscalls
     public static SysResult SetGroups(Task task, uint size, UserPtr<uint> list)
     {
         const uint NGROUPS_MAX = 65536;
-        if (!task.Credentials.IsRoot)
+        if (!task.Credentials.Has(Capability.CAP_SETGID))
             return Errno.EPERM;
         if (size > NGROUPS_MAX)
             return Errno.EINVAL;
@@ -203,7 +177,7 @@ internal static class CredentialSyscalls
         return 0;
     }
 
-    /// <summary>capget(2): user 0 has all capabilities inside the sandbox, others none.</summary>
+    /// <summary>capget(2).</summary>
     [Syscall(125, "capget", Support.Full)]
     public static SysResult CapGet(Task task, UserPtr<uint> header, UserPtr data)
     {
@@ -217,14 +191,17 @@ internal static class CredentialSyscalls
             return Errno.ESRCH;
         if (data.IsNull)
             return 0;
-        ulong set = GetCapabilities(target.Credentials);
-        // effective, permitted, inheritable; twice for the upper half.
-        ReadOnlySpan<uint> sets = [(uint)set, (uint)set, 0, (uint)(set >> 32), (uint)(set >> 32), 0];
+        Credentials c = target.Credentials;
+        ReadOnlySpan<uint> sets =
+        [
+            (uint)c.Effective, (uint)c.Permitted, (uint)c.Inheritable,
+            (uint)(c.Effective >> 32), (uint)(c.Permitted >> 32), (uint)(c.Inheritable >> 32),
+        ];
         return task.Mm.CopyOut(data, MemoryMarshal.AsBytes(sets[..(3 * words)]));
     }
 
     /// <summary>capset(2).</summary>
-    [Syscall(126, "capset", Support.Partial, Note = "sets that are allowed are accepted but not taken away")]
+    [Syscall(126, "capset", Support.Full)]
     public static SysResult CapSet(Task task, UserPtr<uint> header, UserPtr data)
     {
         Errno error = ReadCapabilityHeader(task, header, out int pid, out int words);
@@ -237,13 +214,22 @@ internal static class CredentialSyscalls
         error = task.Mm.CopyIn(data, MemoryMarshal.AsBytes(sets[..(3 * words)]));
         if (error != Errno.OK)
             return error;
-        ulong effective = sets[0] | ((ulong)sets[3] << 32), permitted = sets[1] | ((ulong)sets[4] << 32);
-        ulong inheritable = sets[2] | ((ulong)sets[5] << 32), have = GetCapabilities(task.Credentials);
-        return (permitted & ~have) != 0 || (effective & ~permitted) != 0 || (inheritable & ~have) != 0 ? Errno.EPERM : 0;
+        Credentials c = task.Credentials;
+        ulong effective = (sets[0] | ((ulong)sets[3] << 32)) & Credentials.AllCapabilities;
+        ulong permitted = (sets[1] | ((ulong)sets[4] << 32)) & Credentials.AllCapabilities;
+        ulong inheritable = (sets[2] | ((ulong)sets[5] << 32)) & Credentials.AllCapabilities;
+        ulong mayInherit = c.Inheritable | (c.Has(Capability.CAP_SETPCAP) ? c.Bounding : c.Permitted & c.Bounding);
+        if ((inheritable & ~mayInherit) != 0 || (permitted & ~c.Permitted) != 0 || (effective & ~permitted) != 0)
+            return Errno.EPERM;
+        task.Credentials = c with
+        {
+            Effective = effective,
+            Permitted = permitted,
+            Inheritable = inheritable,
+            Ambient = c.Ambient & permitted & inheritable,
+        };
+        return 0;
     }
-
-    /// <summary>The capabilities that credentials stand for.</summary>
-    internal static ulong GetCapabilities(Credentials credentials) => credentials.IsRoot ? AllCapabilities : 0;
 
     private static Errno ReadCapabilityHeader(Task task, UserPtr<uint> header, out int pid, out int words)
     {
@@ -263,8 +249,6 @@ internal static class CredentialSyscalls
         }
         return task.Mm.Read(new UserPtr<int>(header.Address + 4), out pid);
     }
-
-    private static bool IsOneOf(uint id, uint a, uint b, uint c) => id == Unchanged || id == a || id == b || id == c;
 
     private static SysResult WriteThree(Task task, UserPtr<uint> a, uint x, UserPtr<uint> b, uint y, UserPtr<uint> c, uint z)
     {

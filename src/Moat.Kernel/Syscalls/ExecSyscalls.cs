@@ -11,12 +11,12 @@ internal static class ExecSyscalls
     private const int AT_SYMLINK_NOFOLLOW = 0x100, AT_EMPTY_PATH = 0x1000, AT_EXECVE_CHECK = 0x10000;
 
     /// <summary>execve(2).</summary>
-    [Syscall(59, "execve", Support.Partial, Note = "set-user-id bits and file capabilities are not honoured")]
+    [Syscall(59, "execve", Support.Partial, Note = "file capabilities are not honoured")]
     public static SysResult Execve(Task task, UserPath path, UserPtr argv, UserPtr envp)
         => Exec(task, Fd.AT_FDCWD, path, argv, envp, 0);
 
     /// <summary>execveat(2).</summary>
-    [Syscall(322, "execveat", Support.Partial, Note = "set-user-id bits and file capabilities are not honoured")]
+    [Syscall(322, "execveat", Support.Partial, Note = "file capabilities are not honoured")]
     public static SysResult ExecveAt(Task task, Fd directory, UserPath path, UserPtr argv, UserPtr envp, int flags)
         => (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH | AT_EXECVE_CHECK)) != 0
             ? Errno.EINVAL

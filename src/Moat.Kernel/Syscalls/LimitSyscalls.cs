@@ -37,7 +37,7 @@ internal static class LimitSyscalls
                 return Errno.EINVAL;
             if (resource == (uint)Resource.RLIMIT_NOFILE && limit.Maximum > MostFiles)
                 return Errno.EPERM;
-            if (limit.Maximum > before.Maximum && !task.Credentials.IsRoot)
+            if (limit.Maximum > before.Maximum && !task.Credentials.Has(Capability.CAP_SYS_RESOURCE))
                 return Errno.EPERM;
             target.Group.Limits.Set((Resource)resource, in limit);
             Apply(target, (Resource)resource, limit.Current);
@@ -63,7 +63,7 @@ internal static class LimitSyscalls
     }
 
     private static bool MayLimit(Credentials mine, Credentials theirs)
-        => mine.IsRoot
+        => mine.Has(Capability.CAP_SYS_RESOURCE)
             || (mine.Uid == theirs.EffectiveUid && mine.Uid == theirs.SavedUid && mine.Uid == theirs.Uid
                 && mine.Gid == theirs.EffectiveGid && mine.Gid == theirs.SavedGid && mine.Gid == theirs.Gid);
 }

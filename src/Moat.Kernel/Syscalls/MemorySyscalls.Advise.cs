@@ -200,7 +200,7 @@ internal static partial class MemorySyscalls
 
     /// <summary>RLIMIT_MEMLOCK; root has none (CAP_IPC_LOCK).</summary>
     private static ulong LockLimit(Task task)
-        => task.Credentials.IsRoot ? ulong.MaxValue : task.Group.Limits.Get(Resource.RLIMIT_MEMLOCK).Current;
+        => task.Credentials.Has(Capability.CAP_IPC_LOCK) ? ulong.MaxValue : task.Group.Limits.Get(Resource.RLIMIT_MEMLOCK).Current;
 
     private static Errno LockedRange(ref ulong address, ulong length, out ulong end)
     {

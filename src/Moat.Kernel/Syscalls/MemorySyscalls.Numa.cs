@@ -1,4 +1,5 @@
 using Moat.Kernel.Memory;
+using Capability = Moat.Kernel.Tasks.Capability;
 using Task = Moat.Kernel.Tasks.Task;
 
 namespace Moat.Kernel.Syscalls;
@@ -20,7 +21,7 @@ internal static partial class MemorySyscalls
         const uint MPOL_MF_STRICT = 1, MPOL_MF_MOVE = 2, MPOL_MF_MOVE_ALL = 4;
         if ((flags & ~(MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL)) != 0)
             return Errno.EINVAL;
-        if ((flags & MPOL_MF_MOVE_ALL) != 0 && !task.Credentials.IsRoot)
+        if ((flags & MPOL_MF_MOVE_ALL) != 0 && !task.Credentials.Has(Capability.CAP_SYS_NICE))
             return Errno.EPERM;
         if ((address & PageMask) != 0)
             return Errno.EINVAL;

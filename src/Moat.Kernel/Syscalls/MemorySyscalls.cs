@@ -1,4 +1,5 @@
 using Moat.Kernel.Memory;
+using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 using Moat.Platform;
 using Task = Moat.Kernel.Tasks.Task;
@@ -70,14 +71,15 @@ internal static partial class MemorySyscalls
         }
         SysResult result = (flags & MapFlags.MAP_HUGETLB) != 0
             ? (file is null ? Errno.ENOMEM : Errno.EINVAL)
-            : Mmap(task.Mm, address, length, prot, flags, file, offset);
+            : Mmap(task, address, length, prot, flags, file, offset);
         file?.DropReference();
         return result;
     }
 
     private static SysResult Mmap(
-        MemoryManager mm, ulong address, ulong length, Protection prot, MapFlags flags, FileDescription? file, ulong offset)
+        Task task, ulong address, ulong length, Protection prot, MapFlags flags, FileDescription? file, ulong offset)
     {
+        MemoryManager mm = task.Mm;
         bool isFixed = (flags & (MapFlags.MAP_FIXED | MapFlags.MAP_FIXED_NOREPLACE)) != 0;
         if (length == 0 || (file is not null && (file.Flags & OpenFlags.O_PATH) != 0))
             return length == 0 ? Errno.EINVAL : Errno.EBADF;
@@ -98,6 +100,7 @@ internal static partial class MemorySyscalls
             MaxAccess = MapRequest.All,
             Fixed = isFixed,
             NoReplace = (flags & MapFlags.MAP_FIXED_NOREPLACE) != 0,
+            MayBeLow = task.Credentials.Has(Capability.CAP_SYS_RAWIO),
             Low32 = (flags & MapFlags.MAP_32BIT) != 0 && !isFixed,
             Populate = (flags & (MapFlags.MAP_POPULATE | MapFlags.MAP_NONBLOCK)) == MapFlags.MAP_POPULATE
                 || (flags & MapFlags.MAP_LOCKED) != 0,
@@ -106,7 +109,11 @@ internal static partial class MemorySyscalls
             request.Flags |= VmaFlags.Locked;
         if ((flags & MapFlags.MAP_NORESERVE) != 0)
             request.Flags |= VmaFlags.NoReserve;
-        Errno error = file is null ? AnonymousType(flags, ref request) : FileType(flags, prot, file, offset, ref request);
+        // Before the file is looked at: an address that is taken outranks what the file forbids.
+        Errno error = isFixed ? mm.CheckFixed(in request) : Errno.OK;
+        if (error != Errno.OK)
+            return error;
+        error = file is null ? AnonymousType(flags, ref request) : FileType(flags, prot, file, offset, ref request);
         return error == Errno.OK ? mm.Map(in request) : error;
     }
 

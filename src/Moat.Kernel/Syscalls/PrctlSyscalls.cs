@@ -13,7 +13,7 @@ internal static class PrctlSyscalls
         PR_SET_NO_NEW_PRIVS = 38, PR_GET_NO_NEW_PRIVS = 39, PR_GET_TID_ADDRESS = 40, PR_SET_THP_DISABLE = 41, PR_GET_THP_DISABLE = 42,
         PR_CAP_AMBIENT = 47, PR_GET_IO_FLUSHER = 58, PR_SET_IO_FLUSHER = 57, PR_SET_VMA = 0x53564d41;
 
-    private const int CAP_LAST_CAP = 40;
+    private const int CAP_LAST_CAP = (int)Capability.CAP_LAST_CAP;
 
     /// <summary>prctl(2). Arguments beyond those an option takes have to be zero where Linux checks them.</summary>
     [Syscall(157, "prctl", Support.Partial, Note = "the process attributes that programs set; others EINVAL, as without their kernel options")]
@@ -37,12 +37,11 @@ internal static class PrctlSyscalls
                 group.Dumpable = (int)a2;
                 return 0;
             case PR_GET_KEEPCAPS:
-                return task.KeepCapabilities ? 1 : 0;
+                return (task.Credentials.SecureBits & SecureBits.SECBIT_KEEP_CAPS) != 0 ? 1 : 0;
             case PR_SET_KEEPCAPS:
                 if (a2 > 1)
                     return Errno.EINVAL;
-                task.KeepCapabilities = a2 == 1;
-                return 0;
+                return SetKeepCapabilities(task, a2 == 1);
             case PR_GET_TIMING:
                 return 0;
             case PR_SET_TIMING:
@@ -54,17 +53,17 @@ internal static class PrctlSyscalls
             case PR_GET_SECCOMP:
                 return 0;
             case PR_CAPBSET_READ:
-                return a2 > CAP_LAST_CAP ? Errno.EINVAL : task.Credentials.IsRoot ? 1 : 0;
+                return a2 > CAP_LAST_CAP ? Errno.EINVAL : (long)(task.Credentials.Bounding >> (int)a2) & 1;
             case PR_CAPBSET_DROP:
-                return !task.Credentials.IsRoot ? Errno.EPERM : a2 > CAP_LAST_CAP ? Errno.EINVAL : 0;
+                return DropBounding(task, a2);
             case PR_GET_TSC:
                 return task.Mm.Write(new UserPtr<int>(a2), 1);
             case PR_SET_TSC:
                 return a2 == 1 ? 0 : Errno.EINVAL;
             case PR_GET_SECUREBITS:
-                return 0;
+                return (long)task.Credentials.SecureBits;
             case PR_SET_SECUREBITS:
-                return task.Credentials.IsRoot && a2 == 0 ? 0 : Errno.EPERM;
+                return SetSecureBits(task, a2);
             case PR_SET_TIMERSLACK:
                 task.TimerSlack = a2 == 0 ? 50_000 : a2;
                 return 0;
@@ -119,19 +118,68 @@ internal static class PrctlSyscalls
         return 0;
     }
 
+    private static SysResult SetKeepCapabilities(Task task, bool keep)
+    {
+        Credentials c = task.Credentials;
+        if ((c.SecureBits & SecureBits.SECBIT_KEEP_CAPS_LOCKED) != 0)
+            return Errno.EPERM;
+        task.Credentials = c with { SecureBits = (c.SecureBits & ~SecureBits.SECBIT_KEEP_CAPS) | (keep ? SecureBits.SECBIT_KEEP_CAPS : 0) };
+        return 0;
+    }
+
+    private static SysResult DropBounding(Task task, ulong capability)
+    {
+        Credentials c = task.Credentials;
+        if (!c.Has(Capability.CAP_SETPCAP))
+            return Errno.EPERM;
+        if (capability > CAP_LAST_CAP)
+            return Errno.EINVAL;
+        task.Credentials = c with { Bounding = c.Bounding & ~(1UL << (int)capability) };
+        return 0;
+    }
+
+    private static SysResult SetSecureBits(Task task, ulong value)
+    {
+        Credentials c = task.Credentials;
+        SecureBits wanted = (SecureBits)value, locked = c.SecureBits & SecureBits.Locks;
+        bool changesLocked = (((uint)locked >> 1) & (uint)(c.SecureBits ^ wanted)) != 0 || (locked & ~wanted) != 0;
+        if (changesLocked || (value & ~(ulong)SecureBits.All) != 0)
+            return Errno.EPERM;
+        if (!c.Has(Capability.CAP_SETPCAP) && ((c.SecureBits ^ wanted) & ~SecureBits.Unprivileged) != 0)
+            return Errno.EPERM;
+        task.Credentials = c with { SecureBits = wanted };
+        return 0;
+    }
+
     private static SysResult Ambient(Task task, ulong operation, ulong capability, ulong rest)
     {
         const ulong PR_CAP_AMBIENT_IS_SET = 1, PR_CAP_AMBIENT_RAISE = 2, PR_CAP_AMBIENT_LOWER = 3, PR_CAP_AMBIENT_CLEAR_ALL = 4;
+        Credentials c = task.Credentials;
         if (operation == PR_CAP_AMBIENT_CLEAR_ALL)
-            return (capability | rest) != 0 ? Errno.EINVAL : 0;
+        {
+            if ((capability | rest) != 0)
+                return Errno.EINVAL;
+            task.Credentials = c with { Ambient = 0 };
+            return 0;
+        }
         if (rest != 0 || capability > CAP_LAST_CAP)
             return Errno.EINVAL;
-        return operation switch
+        ulong bit = 1UL << (int)capability;
+        switch (operation)
         {
-            PR_CAP_AMBIENT_IS_SET or PR_CAP_AMBIENT_LOWER => 0,
-            PR_CAP_AMBIENT_RAISE => Errno.EPERM,
-            _ => Errno.EINVAL,
-        };
+            case PR_CAP_AMBIENT_IS_SET:
+                return (c.Ambient & bit) != 0 ? 1 : 0;
+            case PR_CAP_AMBIENT_RAISE:
+                if ((c.Permitted & c.Inheritable & bit) == 0 || (c.SecureBits & SecureBits.SECBIT_NO_CAP_AMBIENT_RAISE) != 0)
+                    return Errno.EPERM;
+                task.Credentials = c with { Ambient = c.Ambient | bit };
+                return 0;
+            case PR_CAP_AMBIENT_LOWER:
+                task.Credentials = c with { Ambient = c.Ambient & ~bit };
+                return 0;
+            default:
+                return Errno.EINVAL;
+        }
     }
 
     /// <summary>PR_SET_VMA_ANON_NAME: names are checked as Linux checks them and then forgotten.</summary>

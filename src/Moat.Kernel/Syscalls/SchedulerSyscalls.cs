@@ -255,7 +255,7 @@ internal static class SchedulerSyscalls
     };
 
     private static bool MayRaise(Task task, int nice)
-        => task.Credentials.IsRoot || 20UL - (ulong)(long)nice <= task.Group.Limits.Get(Resource.RLIMIT_NICE).Current;
+        => task.Credentials.Has(Capability.CAP_SYS_NICE) || 20UL - (ulong)(long)nice <= task.Group.Limits.Get(Resource.RLIMIT_NICE).Current;
 
     private static Task? Find(Task task, int pid) => pid == 0 ? task : task.Sentry.Tasks.Find(pid);
 

@@ -97,7 +97,7 @@ internal static class SignalSendSyscalls
     private static bool MaySignal(Task task, Task target, ThreadGroup group, int signal)
     {
         Credentials mine = task.Credentials, theirs = target.Credentials;
-        return mine.IsRoot
+        return mine.Has(Capability.CAP_KILL)
             || mine.EffectiveUid == theirs.SavedUid || mine.EffectiveUid == theirs.Uid
             || mine.Uid == theirs.SavedUid || mine.Uid == theirs.Uid
             || (signal == Signal.SIGCONT && group.SessionId == task.Group.SessionId);

@@ -45,7 +45,7 @@ internal static class TaskSyscalls
         Task? target = tid == 0 ? task : task.Sentry.Tasks.Find(tid);
         if (target is null)
             return Errno.ESRCH;
-        if (target.Group != task.Group && !task.Credentials.IsRoot)
+        if (target.Group != task.Group && !task.Credentials.Has(Capability.CAP_SYS_PTRACE))
             return Errno.EPERM;
         Errno error = task.Mm.Write(length, 24UL);
         return error != Errno.OK ? error : task.Mm.Write(head, target.RobustList);

@@ -19,7 +19,7 @@ internal static class TimerFdSyscalls
         {
             return Errno.EINVAL;
         }
-        if (alarm && !task.Credentials.IsRoot)
+        if (alarm && !task.Credentials.Has(Capability.CAP_WAKE_ALARM))
             return Errno.EPERM;
         return AnonymousFiles.Install(task, new TimerFd(task.Sentry.Timers, clock, (OpenFlags)flags & OpenFlags.O_NONBLOCK),
             (flags & TFD_CLOEXEC) != 0);

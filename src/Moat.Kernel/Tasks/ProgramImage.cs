@@ -10,8 +10,9 @@ namespace Moat.Kernel.Tasks;
 /// <summary>A loaded program with a memory and a guest thread of its own, ready to become a task's (execve(2)).</summary>
 internal sealed class ProgramImage
 {
-    private ProgramImage(MemoryManager memory, GuestThread thread, LoadedProgram program)
+    private ProgramImage(MemoryManager memory, GuestThread thread, LoadedProgram program, Credentials credentials)
     {
+        Credentials = credentials;
         Memory = memory;
         Thread = thread;
         Program = program;
@@ -22,6 +23,9 @@ internal sealed class ProgramImage
     public GuestThread Thread { get; }
 
     public LoadedProgram Program { get; }
+
+    /// <summary>What the program runs with.</summary>
+    public Credentials Credentials { get; }
 
     /// <summary>
     /// Loads a file. <paramref name="committed"/>: it is one that Linux would have begun to load, so that a failure ends the
@@ -54,6 +58,7 @@ internal sealed class ProgramImage
             Arguments = arguments,
             Environment = environment,
             Credentials = caller.Credentials,
+            HonoursSetIds = caller.Task is not { NoNewPrivileges: true },
             StackLimit = limits.Get(Resource.RLIMIT_STACK).Current,
             AddressSpaceLimit = limits.Get(Resource.RLIMIT_AS).Current,
         };
@@ -63,7 +68,7 @@ internal sealed class ProgramImage
         {
             try
             {
-                image = new ProgramImage(memory, memory.CreateThread(), program!);
+                image = new ProgramImage(memory, memory.CreateThread(), program!, request.Credentials);
                 return Errno.OK;
             }
             catch (HostException e)

@@ -16,7 +16,7 @@ internal sealed partial class Task
     {
         if ((flags & CloneFlags.CLONE_SETTLS) != 0 && tls >= Sentry.Platform.MaxAddress)
             return Errno.EPERM;
-        if ((ulong)Group.ThreadCount >= Group.Limits.Get(Resource.RLIMIT_NPROC).Current && !Credentials.IsRoot)
+        if ((ulong)Group.ThreadCount >= Group.Limits.Get(Resource.RLIMIT_NPROC).Current && !Credentials.Has(Capability.CAP_SYS_RESOURCE) && !Credentials.Has(Capability.CAP_SYS_ADMIN))
             return Errno.EAGAIN;
         int tid = Sentry.Tasks.Allocate();
         if (tid < 0)
@@ -39,7 +39,6 @@ internal sealed partial class Task
             SetChildTid = (flags & CloneFlags.CLONE_CHILD_SETTID) != 0 ? childTid : 0,
             NoNewPrivileges = NoNewPrivileges,
             TimerSlack = TimerSlack,
-            KeepCapabilities = KeepCapabilities,
             Nice = Nice,
             SchedulerPolicy = SchedulerPolicy,
             IoPriority = IoPriority,

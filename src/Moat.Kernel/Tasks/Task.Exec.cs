@@ -42,13 +42,13 @@ internal sealed partial class Task
         RobustList = ClearChildTid = 0;
         AlternateStack = new SignalStack { Flags = SignalStack.SS_DISABLE };
         FaultTrap = FaultError = FaultAddress = 0;
-        KeepCapabilities = false;
-        Credentials c = Credentials;
-        if (c.SavedUid != c.EffectiveUid || c.SavedGid != c.EffectiveGid)
-            Credentials = c with { SavedUid = c.EffectiveUid, SavedGid = c.EffectiveGid };
+        bool changesIds = image.Credentials.EffectiveUid != Credentials.EffectiveUid || image.Credentials.EffectiveGid != Credentials.EffectiveGid;
+        if (changesIds)
+            ParentDeathSignal = 0;
+        Credentials = image.Credentials;
         lock (Group.SignalLock)
             Group.Actions = Group.Actions.CopyForExec();
-        Group.Dumpable = 1;
+        Group.Dumpable = changesIds ? 0 : 1;
         Group.DeleteTimers(all: false);
         image.SetRegisters();
         Group.EndExec();

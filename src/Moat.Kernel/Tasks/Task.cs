@@ -77,9 +77,6 @@ internal sealed partial class Task
     /// <summary>prctl PR_SET_NO_NEW_PRIVS; never cleared.</summary>
     public bool NoNewPrivileges { get; set; }
 
-    /// <summary>prctl PR_SET_KEEPCAPS. Kept; capabilities here follow from the user id alone.</summary>
-    public bool KeepCapabilities { get; set; }
-
     /// <summary>Nice value, -20 to 19 (setpriority(2)). Kept, not acted upon.</summary>
     public int Nice { get; set; }
 

@@ -36,8 +36,8 @@ internal static partial class PathOperations
         if (((uint)wanted & ~7u) != 0 || (flags & ~Known) != 0)
             return Errno.EINVAL;
         Credentials who = caller.Credentials;
-        if ((flags & AtFlags.AT_EACCESS) == 0 && (who.FsUid != who.Uid || who.FsGid != who.Gid))
-            who = who with { FsUid = who.Uid, FsGid = who.Gid };
+        if ((flags & AtFlags.AT_EACCESS) == 0 && (who.FsUid != who.Uid || who.FsGid != who.Gid || who.Effective != who.Permitted))
+            who = who.WithRealIds();
         Caller asking = new(who, caller.Fs, caller.Files, caller.Task);
         Errno error = Walk(in asking, dirfd, path, LookupOf(flags), out VfsPath place);
         if (error != Errno.OK)
@@ -80,7 +80,7 @@ internal static partial class PathOperations
         if (place.Inode.IsSymlink)
             return Errno.EOPNOTSUPP;
         mode &= PermissionBits;
-        if (who.FsUid != 0 && !who.IsInGroup(now.Gid))
+        if (!who.Has(Capability.CAP_FSETID) && !who.IsInGroup(now.Gid))
             mode &= ~FileMode.S_ISGID;
         return place.Inode.SetAttributes(new AttributeChange { Mask = AttributeMask.Mode, Mode = mode });
     }
@@ -93,7 +93,7 @@ internal static partial class PathOperations
         InodePermissions now = place.Inode.Permissions;
         Credentials who = caller.Credentials;
         bool owner = who.FsUid == now.Uid;
-        if (who.FsUid != 0
+        if (!who.Has(Capability.CAP_CHOWN)
             && ((uid != uint.MaxValue && !(owner && uid == now.Uid))
                 || (gid != uint.MaxValue && !(owner && (gid == now.Gid || who.IsInGroup(gid))))))
             return Errno.EPERM;
@@ -197,7 +197,7 @@ internal static partial class PathOperations
         Errno error = place.Inode.CheckAccess(caller.Credentials, AccessMask.Execute);
         if (error != Errno.OK)
             return error;
-        if (!caller.Credentials.IsRoot)
+        if (!caller.Credentials.Has(Capability.CAP_SYS_CHROOT))
             return Errno.EPERM;
         caller.Fs.Root = place;
         return Errno.OK;

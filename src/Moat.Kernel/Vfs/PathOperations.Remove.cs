@@ -1,3 +1,5 @@
+using Moat.Kernel.Tasks;
+
 namespace Moat.Kernel.Vfs;
 
 internal static partial class PathOperations
@@ -77,7 +79,7 @@ internal static partial class PathOperations
             return Errno.EINVAL;
         // A whiteout is a device node; nobody makes those here.
         if ((flags & RenameFlags.RENAME_WHITEOUT) != 0)
-            return caller.Credentials.FsUid == 0 ? Errno.EINVAL : Errno.EPERM;
+            return caller.Credentials.Has(Capability.CAP_MKNOD) ? Errno.EINVAL : Errno.EPERM;
         PathWalker from = new(in caller, oldPath);
         PathWalker to = new(in caller, newPath);
         try

@@ -1,3 +1,5 @@
+using Moat.Kernel.Tasks;
+
 namespace Moat.Kernel.Vfs;
 
 internal static partial class PathOperations
@@ -40,7 +42,7 @@ internal static partial class PathOperations
     {
         if (name is "user." or "trusted." or "security.")
             return Errno.EINVAL;
-        bool root = caller.Credentials.FsUid == 0;
+        bool root = caller.Credentials.Has(Capability.CAP_SYS_ADMIN);
         if (name.StartsWith("trusted.", StringComparison.Ordinal))
             return root ? Errno.OK : write ? Errno.EPERM : Errno.ENODATA;
         if (name.StartsWith("security.", StringComparison.Ordinal))

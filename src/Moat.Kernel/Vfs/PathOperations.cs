@@ -64,7 +64,7 @@ internal static partial class PathOperations
         made.Gid = parent.Gid;
         if (type == FileMode.S_IFDIR)
             made.Mode |= FileMode.S_ISGID;
-        else if ((mode & (FileMode.S_ISGID | 8)) == (FileMode.S_ISGID | 8) && who.FsUid != 0 && !who.IsInGroup(parent.Gid))
+        else if ((mode & (FileMode.S_ISGID | 8)) == (FileMode.S_ISGID | 8) && !who.Has(Capability.CAP_FSETID) && !who.IsInGroup(parent.Gid))
             made.Mode &= ~FileMode.S_ISGID;
         return made;
     }

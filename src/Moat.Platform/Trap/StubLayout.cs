@@ -36,8 +36,8 @@ internal static class StubLayout
     /// <summary>Bytes mapped at <see cref="Slots"/>; the file grows into them.</summary>
     public const ulong SlotsSize = Control.Size + MaxSlots * Slot.Size;
 
-    /// <summary>Lowest and first impossible guest address.</summary>
-    public const ulong GuestMin = 0x1_0000, GuestMax = 0x6fff_0000_0000;
+    /// <summary>First impossible guest address. There is no lowest: page 0 is the guest's too, where the host allows it.</summary>
+    public const ulong GuestMax = 0x6fff_0000_0000;
 
     // Data page, offsets. ErrorTable: u32 i at index i, the source of error results.
     public const int ErrorTable = 0x000, ErrorCount = 256, Sigaction = 0x400, EmptyMask = 0x440;

@@ -93,7 +93,7 @@ public sealed unsafe partial class TrapAddressSpace
     }
 
     private static bool InGuestSpace(ulong address, ulong length)
-        => ((address | length) & 0xfff) == 0 && length != 0 && address >= StubLayout.GuestMin
+        => ((address | length) & 0xfff) == 0 && length != 0
             && address < StubLayout.GuestMax && length <= StubLayout.GuestMax - address
             && (address >= StubLayout.PatchTable + 0x1000 || address + length <= StubLayout.PatchTable);
 

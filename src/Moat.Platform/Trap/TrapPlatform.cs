@@ -35,7 +35,7 @@ public sealed class TrapPlatform : GuestPlatform
     public override MemoryFile Memory => _memory;
 
     /// <inheritdoc/>
-    public override ulong MinAddress => StubLayout.GuestMin;
+    public override ulong MinAddress => 0;
 
     /// <inheritdoc/>
     public override ulong MaxAddress => StubLayout.GuestMax;

@@ -42,6 +42,6 @@ internal static class ProcAccess
             return true;
         Credentials target = task.Credentials;
         uint uid = caller.Credentials.FsUid;
-        return uid == 0 || (uid == target.Uid && uid == target.EffectiveUid && uid == target.SavedUid);
+        return caller.Credentials.Has(Capability.CAP_SYS_PTRACE) || (uid == target.Uid && uid == target.EffectiveUid && uid == target.SavedUid);
     }
 }

@@ -127,7 +127,7 @@ internal static class TaskSettings
         ReadOnlySpan<byte> number = text.Trim(" \t\n\0"u8);
         if (!Utf8Parser.TryParse(number, out int value, out int used) || used != number.Length || value is < -1000 or > 1000)
             return Errno.EINVAL;
-        if (value < task.Group.OomScoreAdjust && !writer.Credentials.IsRoot)
+        if (value < task.Group.OomScoreAdjust && !writer.Credentials.Has(Capability.CAP_SYS_RESOURCE))
             return Errno.EACCES;
         task.Group.OomScoreAdjust = value;
         return text.Length;

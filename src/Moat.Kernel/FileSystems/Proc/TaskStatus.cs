@@ -31,8 +31,7 @@ internal static class TaskStatus
         if (!task.HasEnded)
             AppendMemory(text, task.Mm);
         AppendSignals(text, task, group);
-        ulong capabilities = CredentialSyscalls.GetCapabilities(who);
-        text.Append(c, $"CapInh:\t{0:x16}\nCapPrm:\t{capabilities:x16}\nCapEff:\t{capabilities:x16}\nCapBnd:\t{CredentialSyscalls.AllCapabilities:x16}\nCapAmb:\t{0:x16}\n")
+        text.Append(c, $"CapInh:\t{who.Inheritable:x16}\nCapPrm:\t{who.Permitted:x16}\nCapEff:\t{who.Effective:x16}\nCapBnd:\t{who.Bounding:x16}\nCapAmb:\t{who.Ambient:x16}\n")
             .Append(c, $"NoNewPrivs:\t{(task.NoNewPrivileges ? 1 : 0)}\nSeccomp:\t0\nSeccomp_filters:\t0\n")
             .Append("Speculation_Store_Bypass:\tthread vulnerable\nSpeculationIndirectBranch:\tconditional enabled\n");
         AppendProcessors(text);

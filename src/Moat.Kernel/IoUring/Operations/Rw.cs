@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 using Moat.Platform;
 
@@ -179,7 +180,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
         return (priority >> ClassShift) switch
         {
             0 => (priority & LevelMask) != 0 ? Errno.EINVAL : Errno.OK,
-            1 => request.Origin.Credentials.IsRoot ? Errno.OK : Errno.EPERM,
+            1 => request.Origin.Credentials.Has(Capability.CAP_SYS_ADMIN) ? Errno.OK : Errno.EPERM,
             2 or 3 => Errno.OK,
             _ => Errno.EINVAL,
         };
