@@ -4,14 +4,13 @@ namespace Moat.Kernel.IoUring;
 
 internal sealed partial class Ring
 {
-    private const int BatchSize = 64;
-
     /// <summary>Most completions that wait for room in the ring; what exceeds it is lost and counted (EBADR).</summary>
     private const int MaxBacklog = 1 << 20;
 
-    // Completions of the running batch, under _lock; they become visible together.
-    private readonly IoUringCqe[] _batch = new IoUringCqe[BatchSize];
-    private int _batchCount;
+    // The running batch, under _lock: CQEs that are written and become visible together, places that are known to be free, and
+    // whether some of it went to the backlog. While CQEs are pending nobody else moves the tail: that takes a backlog.
+    private uint _pending, _room;
+    private bool _batchOverflowed;
 
     /// <summary>Multishot requests that wait for room in the ring; under the lock.</summary>
     private Request? _stalled;
@@ -77,9 +76,36 @@ internal sealed partial class Ring
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void AddToBatch(ulong userData, int result, CqeFlags flags)
     {
-        if (_batchCount == BatchSize)
+        if (_room == 0 || _trace is not null)
+        {
+            AddSlowly(userData, result, flags);
+            return;
+        }
+        _room--;
+        _memory.WriteCqe(_cqTail + _pending++, new IoUringCqe { user_data = userData, res = result, flags = (uint)flags });
+    }
+
+    private void AddSlowly(ulong userData, int result, CqeFlags flags)
+    {
+        if (_trace is not null)
+            _trace.Completed(this, userData, result, flags);
+        if (_released)
+            return;
+        IoUringCqe cqe = new() { user_data = userData, res = result, flags = (uint)flags };
+        // The head is any value; more than all entries cannot be used.
+        if (_room == 0 && !Volatile.Read(ref _backlogged))
+            _room = _memory.CqEntries - Math.Min(_cqTail + _pending - _memory.CqHead, _memory.CqEntries);
+        if (_room != 0)
+        {
+            _room--;
+            _memory.WriteCqe(_cqTail + _pending++, cqe);
+            return;
+        }
+        if (_pending != 0)
             FlushBatch();
-        _batch[_batchCount++] = new IoUringCqe { user_data = userData, res = result, flags = (uint)flags };
+        lock (_cqLock)
+            AddToBacklog(cqe);
+        _batchOverflowed = true;
     }
 
     /// <summary>Counts, drops the file and puts the request back into the pool.</summary>
@@ -106,30 +132,16 @@ internal sealed partial class Ring
     /// <summary>Makes the batch visible, wakes who waits for it. Under the lock.</summary>
     private void FlushBatch()
     {
-        int count = _batchCount;
-        if (count == 0)
+        bool posted = _pending != 0;
+        if (!posted && !_batchOverflowed)
             return;
-        _batchCount = 0;
-        if (_trace is not null)
-            TraceBatch(count);
-        if (_released)
-            return;
-        bool posted;
         lock (_cqLock)
         {
-            // The head is read once: the guest can only make more room meanwhile.
-            uint room = _backlogged ? 0 : _memory.CqEntries - Math.Min(_cqTail - _memory.CqHead, _memory.CqEntries);
-            int fits = (int)Math.Min((uint)count, room);
-            posted = fits > 0;
-            if (posted)
-            {
-                _memory.WriteCqes(_cqTail, _batch.AsSpan(0, fits));
-                Volatile.Write(ref _cqTail, _cqTail + (uint)fits);
-            }
-            for (int i = fits; i < count; i++)
-                AddToBacklog(_batch[i]);
+            Volatile.Write(ref _cqTail, _cqTail + _pending);
             PublishTail();
         }
+        _pending = _room = 0;
+        _batchOverflowed = false;
         Notify(posted, _batchFromWorker);
         _batchFromWorker = false;
         if (_countedHead is not null)

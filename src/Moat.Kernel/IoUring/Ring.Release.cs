@@ -53,7 +53,7 @@ internal sealed partial class Ring
         DropTable(ref _buffers);
         _eventfd?.DropReference();
         _eventfd = null;
-        _batchCount = 0;
+        _pending = _room = 0;
         Scratch.Dispose();
         _memory.Free();
         _sentry.RemoveRing(this);

@@ -66,12 +66,6 @@ internal sealed partial class Ring
     }
 
     private void TraceSubmit(Request request) => _trace!.Submitted(request.Task, this, in request.Sqe);
-
-    private void TraceBatch(int count)
-    {
-        for (int i = 0; i < count; i++)
-            _trace!.Completed(this, _batch[i].user_data, _batch[i].res, (CqeFlags)_batch[i].flags);
-    }
 }
 
 /// <summary>Is told of every SQE and CQE (--strace). Called under a ring's lock: formats and writes, nothing else.</summary>
@@ -80,6 +74,6 @@ internal interface IUringTrace
     /// <summary>An SQE was read. Its fields are the guest's, unchecked.</summary>
     void Submitted(Tasks.Task task, Ring ring, in IoUringSqe sqe);
 
-    /// <summary>A CQE becomes visible or goes to the backlog.</summary>
+    /// <summary>A CQE is about to become visible or to go to the backlog.</summary>
     void Completed(Ring ring, ulong userData, int result, CqeFlags flags);
 }

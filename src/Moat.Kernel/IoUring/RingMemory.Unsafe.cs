@@ -4,15 +4,16 @@ using Moat.Kernel.Memory;
 namespace Moat.Kernel.IoUring;
 
 /// <summary>
-/// The memory that a ring shares with its guest: two ranges of the memory file. Each shared word is on a cache line of its
-/// own, has one writer, and is accessed in place; what the guest writes is any value at any time. Sizes and masks are kept
-/// here: their copies in the shared memory are for the guest only.
+/// The memory that a ring shares with its guest: two ranges of the memory file. Each shared word has one writer and is accessed
+/// in place; what the guest writes is any value at any time. Sizes and masks are kept here: their copies in the shared memory are
+/// for the guest only. All words are on one cache line: guest and sentry take turns on two cores, and each line that both touch
+/// costs a transfer there and one back, more than a few requests.
 /// </summary>
 internal sealed unsafe class RingMemory
 {
     private const uint Line = 64;
-    private const uint SqHeadAt = 0, SqTailAt = Line, CqHeadAt = 2 * Line, CqTailAt = 3 * Line, SqFlagsAt = 4 * Line,
-        CqFlagsAt = 5 * Line, CountersAt = 6 * Line, ConstantsAt = 7 * Line, CqesAt = 8 * Line;
+    private const uint SqHeadAt = 0, SqTailAt = 4, CqHeadAt = 8, CqTailAt = 12, SqFlagsAt = 16, CqFlagsAt = 20, CountersAt = 24,
+        ConstantsAt = 32, CqesAt = Line;
 
     private readonly FrameAllocator _frames;
     private readonly byte* _ring;
@@ -175,16 +176,6 @@ internal sealed unsafe class RingMemory
     {
         // SAFETY: the mask keeps the index below CqEntries.
         _cqes[position & (CqEntries - 1)] = cqe;
-    }
-
-    /// <summary>Writes several CQEs, at most a whole ring.</summary>
-    public void WriteCqes(uint position, ReadOnlySpan<IoUringCqe> cqes)
-    {
-        uint at = position & (CqEntries - 1);
-        int first = (int)Math.Min((uint)cqes.Length, CqEntries - at);
-        // SAFETY: at is below CqEntries, and the ring goes on at its start.
-        cqes[..first].CopyTo(new Span<IoUringCqe>(_cqes + at, first));
-        cqes[first..].CopyTo(new Span<IoUringCqe>(_cqes, (int)CqEntries));
     }
 
     /// <summary>Reads an SQE for fdinfo; torn when the guest writes meanwhile.</summary>
