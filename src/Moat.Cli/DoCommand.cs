@@ -34,6 +34,13 @@ internal sealed class DoCommand : Command
 
     private readonly Option<string> _memory = new("--memory") { Description = "Most memory that the sandbox gets, in bytes; K, M and G may follow", HelpName = "BYTES" };
 
+    private readonly Option<int> _pids = new("--pids")
+    {
+        Description = "Most threads and processes that the sandbox has at a time",
+        HelpName = "N",
+        DefaultValueFactory = _ => SentryOptions.DefaultTaskLimit,
+    };
+
     private readonly Option<bool> _stats = new("--stats") { Description = "At the end, say what was asked of Moat and how it was served" };
 
     private readonly Option<bool> _denyIoUring = new("--deny-host-io-uring") { Hidden = true };
@@ -55,6 +62,7 @@ internal sealed class DoCommand : Command
         Options.Add(_volumes);
         Options.Add(_environment);
         Options.Add(_memory);
+        Options.Add(_pids);
         Options.Add(_stats);
         Options.Add(_denyIoUring);
         Arguments.Add(_program);
@@ -111,6 +119,9 @@ internal sealed class DoCommand : Command
         ulong memory = 0;
         if (parsed.GetValue(_memory) is { } limit && !TryReadBytes(limit, out memory))
             return $"--memory: {limit} is not a number of bytes";
+        int pids = parsed.GetValue(_pids);
+        if (pids <= 0)
+            return $"--pids: {pids} leaves no room for a process";
         byte[][] arguments = ProcessBytes.LastArguments(_programArguments);
         options = new SentryOptions
         {
@@ -121,6 +132,7 @@ internal sealed class DoCommand : Command
             WorkingDirectory = cwd ?? Environment.CurrentDirectory,
             Volumes = [.. volumes],
             MemoryLimit = memory,
+            TaskLimit = pids,
         };
         return null;
     }

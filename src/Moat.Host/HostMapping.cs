@@ -23,6 +23,27 @@ public static unsafe class HostMapping
     public static long Residency(void* address, ulong length, byte* pages)
         => HostSyscall.Call(27 /* mincore */, (long)address, (long)length, (long)pages);
 
+    /// <summary>pwrite(2) from sentry memory that cannot fault. Bytes or -errno.</summary>
+    public static long Write(int fd, void* source, ulong length, ulong offset)
+        => HostSyscall.Call(18 /* pwrite64 */, fd, (long)source, (long)length, (long)offset);
+
+    /// <summary>
+    /// The next bytes of a file that are there, within [offset, end): lseek(2) with SEEK_DATA and SEEK_HOLE. False: none. What the file's
+    /// position is does not matter to anybody.
+    /// </summary>
+    public static bool FindData(int fd, ulong offset, ulong end, out ulong dataStart, out ulong dataEnd)
+    {
+        const int SEEK_DATA = 3, SEEK_HOLE = 4;
+        long start = HostSyscall.Call(8 /* lseek */, fd, (long)offset, SEEK_DATA);
+        (dataStart, dataEnd) = ((ulong)start, end);
+        if (start < 0 || dataStart >= end)
+            return false;
+        long hole = HostSyscall.Call(8, fd, start, SEEK_HOLE);
+        if (hole > 0)
+            dataEnd = Math.Min(end, (ulong)hole);
+        return true;
+    }
+
     /// <summary>pread(2) into sentry memory that cannot fault. Bytes or -errno.</summary>
     public static long Read(int fd, void* destination, ulong length, ulong offset)
         => HostSyscall.Call(17 /* pread64 */, fd, (long)destination, (long)length, (long)offset);

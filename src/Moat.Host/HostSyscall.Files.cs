@@ -89,17 +89,56 @@ public static unsafe partial class HostSyscall
         return (int)r;
     }
 
-    /// <summary>Sends one byte with one descriptor (SCM_RIGHTS) without blocking. Returns 0 or -errno (man 7 unix).</summary>
-    public static int SendDescriptor(int socket, int fd)
+    /// <summary>
+    /// Sends one byte with one descriptor or two (SCM_RIGHTS) without blocking. Returns 0 or -errno (man 7 unix).
+    /// </summary>
+    public static int SendDescriptors(int socket, int fd, int second = -1)
     {
         byte data = 0;
         long* iov = stackalloc long[2] { (long)&data, 1 };
         // struct cmsghdr { size_t len; int level, type; } and the descriptor, padded to eight bytes.
-        long* control = stackalloc long[3] { 20, 1L | (1L << 32) /* SOL_SOCKET, SCM_RIGHTS */, fd };
+        long* control = stackalloc long[3]
+        {
+            second < 0 ? 20 : 24, 1L | (1L << 32) /* SOL_SOCKET, SCM_RIGHTS */, (uint)fd | ((long)second << 32),
+        };
         long* message = stackalloc long[7] { 0, 0, (long)iov, 1, (long)control, 24, 0 };
         // SAFETY: all four structures outlive the call.
         long r = Call(46 /* sendmsg */, socket, (long)message, 0x4040 /* MSG_NOSIGNAL | MSG_DONTWAIT */);
         return r < 0 ? (int)r : 0;
+    }
+
+    /// <summary>Makes a socket tell the process ids of those who send to it (SO_PASSCRED). Returns 0 or -errno.</summary>
+    public static int PassCredentials(int socket)
+    {
+        int one = 1;
+        // SAFETY: one lives on the stack for the call.
+        return (int)Call(54 /* setsockopt */, socket, 1 /* SOL_SOCKET */, 16 /* SO_PASSCRED */, (long)&one, 4);
+    }
+
+    /// <summary>
+    /// Waits for a message on a socket with <see cref="PassCredentials"/> and returns the sender's process id, which the host vouches
+    /// for; 0 when all senders are gone, or -errno.
+    /// </summary>
+    public static int ReceiveSender(int socket)
+    {
+        const int SCM_CREDENTIALS = 2;
+        long data = 0;
+        long* iov = stackalloc long[2] { (long)&data, 1 };
+        // struct cmsghdr and struct ucred { pid, uid, gid }, 28 bytes, padded to eight.
+        long* control = stackalloc long[4];
+        long* message = stackalloc long[7];
+        while (true)
+        {
+            new Span<long>(control, 4).Clear();
+            (message[0], message[1], message[2], message[3], message[4], message[5], message[6]) = (0, 0, (long)iov, 1, (long)control, 32, 0);
+            // SAFETY: all structures outlive the call.
+            long r = Call(47 /* recvmsg */, socket, (long)message, 0x40000000 /* MSG_CMSG_CLOEXEC */);
+            if (r == -4 /* EINTR */)
+                continue;
+            if (r <= 0)
+                return (int)r;
+            return control[0] == 28 && control[1] == (1L | ((long)SCM_CREDENTIALS << 32)) ? (int)control[2] : -22;
+        }
     }
 
     /// <summary>Bytes that a socket's peer has not received yet (SIOCOUTQ), or -errno.</summary>

@@ -11,6 +11,9 @@ public static unsafe partial class HostSyscall
     /// <summary>Sends a signal to one thread of a process. Returns 0 or -errno (man 2 tgkill).</summary>
     public static int Tgkill(int tgid, int tid, int signal) => (int)CallQuick(234, tgid, tid, signal);
 
+    /// <summary>A descriptor for a process, close-on-exec (man 2 pidfd_open), or -errno.</summary>
+    public static int PidfdOpen(int pid) => (int)Call(434, pid);
+
     /// <summary>Sends a signal to the process behind a pidfd. Returns 0 or -errno (man 2 pidfd_send_signal).</summary>
     public static int PidfdSendSignal(int pidfd, int signal) => (int)CallQuick(424, pidfd, signal);
 

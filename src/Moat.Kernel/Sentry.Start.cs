@@ -12,10 +12,14 @@ internal sealed partial class Sentry : IDisposable
     private readonly ManualResetEventSlim _ended = new();
     private readonly HashSet<long> _reportedCalls = [];
     private ThreadGroup? _first;
+    private ProcessTree? _processes;
     private int _liveTasks;
 
     /// <summary>The first process; null before <see cref="Start"/>.</summary>
     public ThreadGroup? First => _first;
+
+    /// <summary>The relations among processes.</summary>
+    public ProcessTree Processes => _processes ?? Interlocked.CompareExchange(ref _processes, new ProcessTree(this), null) ?? _processes;
 
     /// <summary>
     /// Starts the first process. <paramref name="files"/> pass to it, also when it fails. Returns OK, or why the program cannot be
@@ -25,6 +29,7 @@ internal sealed partial class Sentry : IDisposable
     {
         if (options.MemoryLimit != 0)
             Frames.Limit = options.MemoryLimit;
+        TaskLimit = options.TaskLimit;
         files.Limit = (int)Math.Min(limits.Get(Resource.RLIMIT_NOFILE).Current, int.MaxValue);
         Errno error = LoadFirst(options, new Caller(credentials, fs, files, null), limits, out ProgramImage? image);
         if (error != Errno.OK)
@@ -76,8 +81,7 @@ internal sealed partial class Sentry : IDisposable
     /// <summary>Ends all guests and waits until their threads are gone; then frees what is shared. Idempotent.</summary>
     public void Dispose()
     {
-        foreach (ThreadGroup group in Tasks.GetGroups())
-            group.BeginExit(Signal.SIGKILL);
+        Processes.KillAll();
         if (_first is not null)
             _ended.Wait();
         Timers.Dispose();
@@ -95,13 +99,14 @@ internal sealed partial class Sentry : IDisposable
             Tasks.Free(task.Tid);
         if (lastOfGroup)
         {
-            Tasks.Free(group.Id);
             // Like the first process of a pid namespace: when it is gone, so is the rest.
             if (group == _first)
-            {
-                foreach (ThreadGroup other in Tasks.GetGroups())
-                    other.BeginExit(Signal.SIGKILL);
-            }
+                Processes.KillAll();
+            Processes.ProcessEnded(group);
+        }
+        else if (group.Children.Count != 0)
+        {
+            Processes.ThreadEnded(task);
         }
         if (Interlocked.Decrement(ref _liveTasks) == 0)
             _ended.Set();
@@ -125,14 +130,5 @@ internal sealed partial class Sentry : IDisposable
         Log?.Invoke(e.ToString());
         if (Log is null)
             Report(e.ToString());
-    }
-
-    /// <summary>True when no process outside the group but in its session could continue it (setpgid(2), orphaned groups).</summary>
-    internal bool IsOrphaned(ThreadGroup group)
-    {
-        if (group.ParentId == 0)
-            return true;
-        ThreadGroup? parent = Tasks.FindGroup(group.ParentId);
-        return parent is null || parent.SessionId != group.SessionId || parent.ProcessGroupId == group.ProcessGroupId;
     }
 }

@@ -19,6 +19,9 @@ internal sealed partial class Sentry(GuestPlatform platform)
     /// <summary>All tasks by id.</summary>
     public TaskTable Tasks { get; } = new();
 
+    /// <summary>Most threads and unreaped processes at a time (--pids).</summary>
+    public int TaskLimit { get; set; } = SentryOptions.DefaultTaskLimit;
+
     /// <summary>Who waits on which futex word.</summary>
     public FutexTable Futexes { get; } = new();
 

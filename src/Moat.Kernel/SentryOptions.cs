@@ -30,6 +30,12 @@ internal sealed record SentryOptions
     /// <summary>Mounted over the root in order.</summary>
     public Volume[] Volumes { get; init; } = [];
 
+    /// <summary>Threads and processes when nothing else is said: more than programs need, less than harms a host.</summary>
+    public const int DefaultTaskLimit = 4096;
+
+    /// <summary>Most threads and processes at a time; one more is EAGAIN.</summary>
+    public int TaskLimit { get; init; } = DefaultTaskLimit;
+
     /// <summary>Most guest memory, bytes; running out is ENOMEM. 0: as much as the host gives.</summary>
     public ulong MemoryLimit { get; init; }
 }

@@ -38,6 +38,30 @@ public abstract class GuestPlatform : IDisposable
     public abstract void Dispose();
 }
 
+/// <summary>What <see cref="AddressSpace.Apply"/> does to a range.</summary>
+public enum MapChangeKind
+{
+    /// <summary>As <see cref="AddressSpace.MapMemory"/>.</summary>
+    MapMemory,
+
+    /// <summary>As <see cref="AddressSpace.Unmap"/>.</summary>
+    Unmap,
+
+    /// <summary>As <see cref="AddressSpace.Protect"/>.</summary>
+    Protect,
+
+    /// <summary>As <see cref="AddressSpace.Populate"/>, for writing.</summary>
+    Populate,
+}
+
+/// <summary>One change of an address space, of several that are made together.</summary>
+/// <param name="Kind">What is done.</param>
+/// <param name="Address">Where; page-aligned bytes.</param>
+/// <param name="Length">How much; page-aligned bytes.</param>
+/// <param name="FileOffset">Memory-file offset, for a mapping.</param>
+/// <param name="Access">Access afterwards, for a mapping or a protection.</param>
+public readonly record struct MapChange(MapChangeKind Kind, ulong Address, ulong Length, ulong FileOffset = 0, MapAccess Access = MapAccess.None);
+
 /// <summary>
 /// One guest address space. Calls are serialized by the caller (the memory manager's write lock); each is
 /// complete in the guest when it returns. Results: 0, or -errno of the host.
@@ -64,6 +88,34 @@ public abstract class AddressSpace : IDisposable
 
     /// <summary>Populates a range (MADV_POPULATE_WRITE or _READ), so that later touches do not fault. Errors are harmless.</summary>
     public abstract int Populate(ulong address, ulong length, bool write);
+
+    /// <summary>
+    /// Makes several changes in order, at the price of one where the platform can. 0, or -errno of the first that failed; those
+    /// behind it are not made.
+    /// </summary>
+    public virtual int Apply(ReadOnlySpan<MapChange> changes)
+    {
+        foreach (MapChange change in changes)
+        {
+            int result = change.Kind switch
+            {
+                MapChangeKind.MapMemory => MapMemory(change.Address, change.Length, change.FileOffset, change.Access),
+                MapChangeKind.Unmap => Unmap(change.Address, change.Length),
+                MapChangeKind.Protect => Protect(change.Address, change.Length, change.Access),
+                _ => Populate(change.Address, change.Length, write: true),
+            };
+            if (result < 0)
+                return result;
+        }
+
+        return 0;
+    }
+
+    /// <summary>
+    /// Makes an address space that maps what this one maps, patched system call instructions included, and has no threads. What the
+    /// two shall not share the caller maps anew. Throws <see cref="HostException"/> when the host refuses.
+    /// </summary>
+    public abstract AddressSpace Fork();
 
     /// <summary>
     /// Replaces a system call instruction by something faster, if the code around it allows. <paramref name="code"/>: the bytes of the

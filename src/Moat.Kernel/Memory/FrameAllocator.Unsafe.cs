@@ -58,6 +58,26 @@ internal sealed unsafe partial class FrameAllocator
             Interlocked.Add(ref _kept, kept * (long)PageSize);
     }
 
+    /// <summary>
+    /// Copies allocated bytes to others, which read as zero. Pages that were never touched stay so. Whole pages. False: the host has no memory.
+    /// </summary>
+    public bool Copy(ulong from, ulong to, ulong length)
+    {
+        ulong end = from + length;
+        for (ulong at = from; at < end && HostMapping.FindData(File.Fd, at, end, out ulong start, out ulong stop); at = stop)
+        {
+            while (start < stop)
+            {
+                // SAFETY: memory-file bytes that the caller owns. A host call copies cheaper than page faults in the sentry would.
+                long n = HostMapping.Write(File.Fd, File.Base + start, stop - start, to + (start - from));
+                if (n <= 0)
+                    return false;
+                start += (ulong)n;
+            }
+        }
+        return true;
+    }
+
     /// <summary>An allocation of this size mostly gets pages that have memory already.</summary>
     public bool MostlyKept(ulong length) => length <= KeepSize && Volatile.Read(ref _kept) > 0;
 

@@ -27,7 +27,7 @@ internal static class LimitSyscalls
         Task? target = pid == 0 ? task : task.Sentry.Tasks.Find(pid);
         if (target is null)
             return Errno.ESRCH;
-        if (target.Group != task.Group && !MayLimit(task.Credentials, target.Credentials))
+        if (target.Group != task.Group && !IsSameUser(task.Credentials, target.Credentials))
             return Errno.EPERM;
         ResourceLimit before = target.Group.Limits.Get((Resource)resource);
         if (!wanted.IsNull)
@@ -62,7 +62,8 @@ internal static class LimitSyscalls
         }
     }
 
-    private static bool MayLimit(Credentials mine, Credentials theirs)
+    /// <summary>True when all ids of another are one's own, or with CAP_SYS_RESOURCE (man 2 prlimit, man 2 ptrace).</summary>
+    internal static bool IsSameUser(Credentials mine, Credentials theirs)
         => mine.Has(Capability.CAP_SYS_RESOURCE)
             || (mine.Uid == theirs.EffectiveUid && mine.Uid == theirs.SavedUid && mine.Uid == theirs.Uid
                 && mine.Gid == theirs.EffectiveGid && mine.Gid == theirs.SavedGid && mine.Gid == theirs.Gid);

@@ -12,12 +12,12 @@ internal static class ProcessGroupSyscalls
     /// <summary>getpgid(2).</summary>
     [Syscall(121, "getpgid", Support.Full)]
     public static SysResult GetPgid(Task task, int pid)
-        => Find(task, pid) is { } group ? group.ProcessGroupId : Errno.ESRCH;
+        => Find(task, pid) is { } found ? found.Group.ProcessGroupId : Errno.ESRCH;
 
     /// <summary>getsid(2).</summary>
     [Syscall(124, "getsid", Support.Full)]
     public static SysResult GetSid(Task task, int pid)
-        => Find(task, pid) is { } group ? group.SessionId : Errno.ESRCH;
+        => Find(task, pid) is { } found ? found.Group.SessionId : Errno.ESRCH;
 
     /// <summary>setpgid(2).</summary>
     [Syscall(109, "setpgid", Support.Full)]
@@ -25,18 +25,33 @@ internal static class ProcessGroupSyscalls
     {
         if (pgid < 0)
             return Errno.EINVAL;
-        if (Find(task, pid) is not { } group)
-            return Errno.ESRCH;
-        if (group != task.Group && group.ParentId != task.Group.Id)
-            return Errno.ESRCH;
-        if (group.SessionId == group.Id || group.SessionId != task.Group.SessionId)
-            return Errno.EPERM;
-        if (pgid == 0)
-            pgid = group.Id;
-        if (pgid != group.Id && !ExistsInSession(task, pgid, group.SessionId))
-            return Errno.EPERM;
-        group.ProcessGroupId = pgid;
-        return 0;
+        lock (task.Sentry.Processes.Lock)
+        {
+            if (Find(task, pid) is not { } target)
+                return Errno.ESRCH;
+            ThreadGroup group = target.Group;
+            if (pid != 0 && group.Id != pid)
+                return Errno.EINVAL;
+            if (group.Parent == task.Group)
+            {
+                if (group.SessionId != task.Group.SessionId)
+                    return Errno.EPERM;
+                if (group.HasExecuted)
+                    return Errno.EACCES;
+            }
+            else if (group != task.Group)
+            {
+                return Errno.ESRCH;
+            }
+            if (group.SessionId == group.Id)
+                return Errno.EPERM;
+            if (pgid == 0)
+                pgid = group.Id;
+            if (pgid != group.Id && !ExistsInSession(task, pgid, task.Group.SessionId))
+                return Errno.EPERM;
+            group.ProcessGroupId = pgid;
+            return 0;
+        }
     }
 
     /// <summary>setsid(2).</summary>
@@ -44,16 +59,19 @@ internal static class ProcessGroupSyscalls
     public static SysResult SetSid(Task task)
     {
         ThreadGroup group = task.Group;
-        foreach (ThreadGroup other in task.Sentry.Tasks.GetGroups())
+        lock (task.Sentry.Processes.Lock)
         {
-            if (other.ProcessGroupId == group.Id)
-                return Errno.EPERM;
+            foreach (ThreadGroup other in task.Sentry.Tasks.GetGroups())
+            {
+                if (other.ProcessGroupId == group.Id)
+                    return Errno.EPERM;
+            }
+            group.SessionId = group.ProcessGroupId = group.Id;
+            return group.Id;
         }
-        group.SessionId = group.ProcessGroupId = group.Id;
-        return group.Id;
     }
 
-    private static ThreadGroup? Find(Task task, int pid) => pid == 0 ? task.Group : task.Sentry.Tasks.Find(pid)?.Group;
+    private static Task? Find(Task task, int pid) => pid == 0 ? task : task.Sentry.Tasks.Find(pid);
 
     private static bool ExistsInSession(Task task, int pgid, int session)
     {

@@ -17,18 +17,27 @@ internal static class SignalSendSyscalls
         if (pid == int.MinValue)
             return Errno.ESRCH;
         // 0: the own process group; -1: everything but the sender and the first process; else the group -pid.
-        int wanted = pid == 0 ? task.Group.ProcessGroupId : -pid;
+        return SendToGroup(task, pid == 0 ? task.Group.ProcessGroupId : pid == -1 ? 0 : -pid, in info);
+    }
+
+    /// <summary>Sends to every member of a process group; 0: to everything but the sender and the first process. ESRCH, EPERM.</summary>
+    internal static Errno SendToGroup(Task task, int processGroup, in SigInfo info)
+    {
         bool found = false, sent = false;
         Errno last = Errno.OK;
-        foreach (ThreadGroup group in task.Sentry.Tasks.GetGroups())
+        // No process forks itself out of it.
+        lock (task.Sentry.Processes.Lock)
         {
-            bool meant = pid == -1 ? group != task.Group && group != task.Sentry.First : group.ProcessGroupId == wanted;
-            if (!meant)
-                continue;
-            found = true;
-            Errno error = SendTo(task, group, null, in info);
-            sent |= error == Errno.OK;
-            last = error;
+            foreach (ThreadGroup group in task.Sentry.Tasks.GetGroups())
+            {
+                bool meant = processGroup == 0 ? group != task.Group && group != task.Sentry.First : group.ProcessGroupId == processGroup;
+                if (!meant)
+                    continue;
+                found = true;
+                Errno error = SendTo(task, group, null, in info);
+                sent |= error == Errno.OK;
+                last = error;
+            }
         }
         return !found ? Errno.ESRCH : sent ? Errno.OK : last;
     }
@@ -87,7 +96,7 @@ internal static class SignalSendSyscalls
     }
 
     /// <summary>Checks permission (kill(2)) and sends; signal 0 only checks.</summary>
-    private static Errno SendTo(Task task, ThreadGroup group, Task? target, in SigInfo info)
+    internal static Errno SendTo(Task task, ThreadGroup group, Task? target, in SigInfo info)
     {
         if (group != task.Group && !MaySignal(task, target ?? group.Leader, group, info.Signo))
             return Errno.EPERM;

@@ -107,7 +107,8 @@ internal static class TimeSyscalls
         if (!buffer.IsNull)
         {
             (long user, long system) = task.Group.GetTimes();
-            ReadOnlySpan<long> ticks = [user / Tick, system / Tick, 0, 0];
+            (long childUser, long childSystem) = task.Group.ChildTimes;
+            ReadOnlySpan<long> ticks = [user / Tick, system / Tick, childUser / Tick, childSystem / Tick];
             Errno error = task.Mm.CopyOut(buffer, System.Runtime.InteropServices.MemoryMarshal.AsBytes(ticks));
             if (error != Errno.OK)
                 return error;
@@ -122,18 +123,13 @@ internal static class TimeSyscalls
         const int RUSAGE_SELF = 0, RUSAGE_CHILDREN = -1, RUSAGE_THREAD = 1;
         if (who is not (RUSAGE_SELF or RUSAGE_CHILDREN or RUSAGE_THREAD))
             return Errno.EINVAL;
-        Span<long> words = stackalloc long[18];
-        words.Clear();
-        if (who != RUSAGE_CHILDREN)
+        (long user, long system) = who switch
         {
-            (long user, long system) = who == RUSAGE_THREAD ? task.GetTimes() : task.Group.GetTimes();
-            words[0] = user / HostClock.Second;
-            words[1] = user % HostClock.Second / 1000;
-            words[2] = system / HostClock.Second;
-            words[3] = system % HostClock.Second / 1000;
-            words[4] = (long)(task.Mm.PeakBytes / 1024);
-        }
-        return task.Mm.CopyOut(usage, System.Runtime.InteropServices.MemoryMarshal.AsBytes(words));
+            RUSAGE_CHILDREN => task.Group.ChildTimes,
+            RUSAGE_THREAD => task.GetTimes(),
+            _ => task.Group.GetTimes(),
+        };
+        return WaitSyscalls.WriteUsage(task, usage, user, system, who == RUSAGE_CHILDREN ? task.Group.ChildPeak : task.Mm.PeakBytes);
     }
 
     /// <summary>The time of any clock, nanoseconds, or EINVAL.</summary>

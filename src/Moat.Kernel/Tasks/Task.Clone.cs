@@ -1,42 +1,131 @@
 using Moat.Host;
+using Moat.Kernel.Memory;
+using Moat.Kernel.Signals;
+using Moat.Kernel.Syscalls;
 using Moat.Platform;
 
 namespace Moat.Kernel.Tasks;
 
 internal sealed partial class Task
 {
-    /// <summary>What a new thread shares is decided by these; all others of clone(2) have no meaning for threads or are refused.</summary>
-    private const CloneFlags ThreadFlags = CloneFlags.CLONE_VM | CloneFlags.CLONE_SIGHAND | CloneFlags.CLONE_THREAD;
+    private Task? _vforkParent;
+    private volatile bool _hasLeftMemory;
 
     /// <summary>
-    /// Makes a new thread of this process from checked arguments (clone(2), clone3(2)) and starts it. Returns its id, EAGAIN
-    /// (limits, the host gives no thread), EPERM (thread pointer), ERESTARTNOINTR (the process ends).
+    /// Makes a new thread or process and starts it (clone(2), clone3(2), fork(2), vfork(2)). Returns its id, EAGAIN (limits, the host gives
+    /// no thread or address space), ENOMEM, EPERM (thread pointer), EMFILE, EFAULT (the descriptor), ERESTARTNOINTR (a signal comes first).
     /// </summary>
-    public SysResult CloneThread(CloneFlags flags, ulong stackPointer, ulong tls, ulong parentTid, ulong childTid)
+    public SysResult Clone(in CloneRequest request)
     {
-        if ((flags & CloneFlags.CLONE_SETTLS) != 0 && tls >= Sentry.Platform.MaxAddress)
+        if (request.Has(CloneFlags.CLONE_SETTLS) && request.Tls >= Sentry.Platform.MaxAddress)
             return Errno.EPERM;
-        if ((ulong)Group.ThreadCount >= Group.Limits.Get(Resource.RLIMIT_NPROC).Current && !Credentials.Has(Capability.CAP_SYS_RESOURCE) && !Credentials.Has(Capability.CAP_SYS_ADMIN))
+        if (HasDeliverableSignal)
+            return Errno.ERESTARTNOINTR;
+        int count = Sentry.Tasks.Count;
+        bool isFree = Credentials.Has(Capability.CAP_SYS_RESOURCE) || Credentials.Has(Capability.CAP_SYS_ADMIN);
+        if (count >= Sentry.TaskLimit || ((ulong)count >= Group.Limits.Get(Resource.RLIMIT_NPROC).Current && !isFree))
             return Errno.EAGAIN;
         int tid = Sentry.Tasks.Allocate();
         if (tid < 0)
             return Errno.EAGAIN;
-        GuestThread? thread = CreateGuestThread();
-        if (thread is null)
+        Errno error = CloneMemory(request.Has(CloneFlags.CLONE_VM), out MemoryManager? mm, out GuestThread? thread);
+        if (error != Errno.OK)
         {
             Sentry.Tasks.Free(tid);
+            return error;
+        }
+        Task child = MakeChild(in request, tid, mm!, thread!);
+        SysResult pidFd = request.Has(CloneFlags.CLONE_PIDFD) ? InstallPidFd(child, in request) : -1;
+        if (pidFd.Value < -1)
+        {
+            child.Discard();
+            return pidFd;
+        }
+        return Start(child, in request, (int)pidFd.Value);
+    }
+
+    private SysResult Start(Task child, in CloneRequest request, int pidFd)
+    {
+        bool isThread = request.Has(CloneFlags.CLONE_THREAD);
+        if (isThread ? !Group.TryAdd(child) : !Sentry.Processes.Add(child.Group, child, this, request.Has(CloneFlags.CLONE_PARENT)))
+        {
+            if (pidFd >= 0)
+                Files.Close(pidFd);
+            child.Discard();
+            return Errno.ERESTARTNOINTR;
+        }
+        // Before the thread can run; a bad address is the caller's loss, as on Linux.
+        if (request.Has(CloneFlags.CLONE_PARENT_SETTID))
+            Mm.Write(new UserPtr<int>(request.ParentTid), child.Tid);
+        bool waits = request.Has(CloneFlags.CLONE_VFORK);
+        if (waits)
+            child._vforkParent = this;
+        int tid = child.Tid;
+        if (!Sentry.Launch(child))
+        {
+            if (pidFd >= 0)
+                Files.Close(pidFd);
             return Errno.EAGAIN;
         }
-        bool sharesFs = (flags & CloneFlags.CLONE_FS) != 0, sharesFiles = (flags & CloneFlags.CLONE_FILES) != 0;
+        while (waits && !child._hasLeftMemory)
+        {
+            if (BlockKillable() == WaitOutcome.Interrupted)
+                break;
+        }
+        return tid;
+    }
+
+    private SysResult InstallPidFd(Task child, in CloneRequest request)
+    {
+        PidFd file = new(child, request.Has(CloneFlags.CLONE_THREAD), default);
+        SysResult fd = AnonymousFiles.Install(this, file, closeOnExec: true);
+        if (fd.IsError || Mm.Write(new UserPtr<int>(request.PidFd), (int)fd.Value) == Errno.OK)
+            return fd;
+        Files.Close((int)fd.Value);
+        return Errno.EFAULT;
+    }
+
+    /// <summary>The memory of a new thread or process, with a user counted, and its guest thread.</summary>
+    private Errno CloneMemory(bool shares, out MemoryManager? mm, out GuestThread? thread)
+    {
+        mm = null;
+        thread = null;
+        try
+        {
+            if (shares)
+            {
+                Mm.AddUser();
+                mm = Mm;
+            }
+            else
+            {
+                Errno error = Mm.Fork(out mm);
+                if (error != Errno.OK)
+                    return error;
+            }
+            thread = mm!.CreateThread();
+            return Errno.OK;
+        }
+        catch (HostException e)
+        {
+            Sentry.Log?.Invoke($"no thread or address space: {e.Message}");
+            mm?.DropUser();
+            return Errno.EAGAIN;
+        }
+    }
+
+    private Task MakeChild(in CloneRequest request, int tid, MemoryManager mm, GuestThread thread)
+    {
+        bool sharesFiles = request.Has(CloneFlags.CLONE_FILES), sharesFs = request.Has(CloneFlags.CLONE_FS);
         if (sharesFiles)
             Files.AddUser();
-        Mm.AddUser();
-        Task child = new(Group, tid, Mm, sharesFiles ? Files : Files.Copy(), sharesFs ? Fs : Fs.Copy(), Credentials)
+        ThreadGroup group = request.Has(CloneFlags.CLONE_THREAD) ? Group : MakeGroup(in request, tid);
+        Task child = new(group, tid, mm, sharesFiles ? Files : Files.Copy(), sharesFs ? Fs : Fs.Copy(), Credentials)
         {
             Thread = thread,
             Blocked = Blocked,
-            ClearChildTid = (flags & CloneFlags.CLONE_CHILD_CLEARTID) != 0 ? childTid : 0,
-            SetChildTid = (flags & CloneFlags.CLONE_CHILD_SETTID) != 0 ? childTid : 0,
+            ClearChildTid = request.Has(CloneFlags.CLONE_CHILD_CLEARTID) ? request.ChildTid : 0,
+            SetChildTid = request.Has(CloneFlags.CLONE_CHILD_SETTID) ? request.ChildTid : 0,
             NoNewPrivileges = NoNewPrivileges,
             TimerSlack = TimerSlack,
             Nice = Nice,
@@ -44,41 +133,42 @@ internal sealed partial class Task
             IoPriority = IoPriority,
             Affinity = Affinity,
         };
+        // What shares memory would run on the same alternate stack; a vfork child borrows its parent's.
+        if ((request.Flags & (CloneFlags.CLONE_VM | CloneFlags.CLONE_VFORK)) != CloneFlags.CLONE_VM)
+            child.AlternateStack = AlternateStack;
         child.SetName(Name);
-        CopyRegistersTo(child, flags, stackPointer, tls);
-        if (!Group.TryAdd(child))
-        {
-            child.Discard();
-            return Errno.ERESTARTNOINTR;
-        }
-        // Before the thread can run; a bad address is the caller's loss, as on Linux.
-        if ((flags & CloneFlags.CLONE_PARENT_SETTID) != 0)
-            Mm.Write(new Syscalls.UserPtr<int>(parentTid), tid);
-        return Sentry.Launch(child) ? tid : Errno.EAGAIN;
+        CopyRegistersTo(child, in request);
+        return child;
     }
 
-    private GuestThread? CreateGuestThread()
+    private ThreadGroup MakeGroup(in CloneRequest request, int id)
     {
-        try
+        ThreadGroup group = new(Sentry, id)
         {
-            return Mm.Space.CreateThread();
-        }
-        catch (HostException e)
-        {
-            Sentry.Log?.Invoke($"no thread: {e.Message}");
-            return null;
-        }
+            Limits = Group.Limits.Copy(),
+            Dumpable = Group.Dumpable,
+            Personality = Group.Personality,
+            HugePagesDisabled = Group.HugePagesDisabled,
+            OomScoreAdjust = Group.OomScoreAdjust,
+            ExitSignal = request.Has(CloneFlags.CLONE_PARENT) ? Group.ExitSignal : request.ExitSignal,
+        };
+        SignalActions actions = Group.Actions;
+        group.Actions = request.Has(CloneFlags.CLONE_SIGHAND) ? actions
+            : request.Has(CloneFlags.CLONE_CLEAR_SIGHAND) ? actions.CopyForExec() : actions.Copy();
+        if (Group.Executable is { } executable && executable.TryAddReference())
+            group.SetExecutable(executable);
+        return group;
     }
 
-    private void CopyRegistersTo(Task child, CloneFlags flags, ulong stackPointer, ulong tls)
+    private void CopyRegistersTo(Task child, in CloneRequest request)
     {
         ref GuestRegisters regs = ref child.Thread.Registers;
         regs = Thread.Registers;
         regs.Rax = 0;
-        if (stackPointer != 0)
-            regs.Rsp = stackPointer;
+        if (request.StackPointer != 0)
+            regs.Rsp = request.StackPointer;
         child.Thread.RestoreFpuState(Thread.FpuState);
-        child.Thread.FsBase = (flags & CloneFlags.CLONE_SETTLS) != 0 ? tls : Thread.FsBase;
+        child.Thread.FsBase = request.Has(CloneFlags.CLONE_SETTLS) ? request.Tls : Thread.FsBase;
         child.Thread.GsBase = Thread.GsBase;
     }
 
@@ -91,13 +181,26 @@ internal sealed partial class Task
         Mm.DropUser();
         ParkerPool.Return(_parker);
         Sentry.Tasks.Free(Tid);
+        if (Tid == Group.Id)
+            Group.SetExecutable(null);
     }
 
     /// <summary>The host gave no sentry thread for a task that its process knows already: undoes it all.</summary>
     internal void Abandon()
     {
+        if (IsLeader)
+            Sentry.Processes.Remove(Group);
         Files.DropUser();
         Finish();
+    }
+
+    /// <summary>The memory is left, by exit or execve: who waits in vfork(2) goes on.</summary>
+    private void ReleaseVforkParent()
+    {
+        Task? parent = _vforkParent;
+        _vforkParent = null;
+        _hasLeftMemory = true;
+        parent?.Wake();
     }
 
     /// <summary>Stops sharing the file system context or the descriptors with other tasks (unshare(2)).</summary>

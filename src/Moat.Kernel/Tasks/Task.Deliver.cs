@@ -99,6 +99,7 @@ internal sealed partial class Task
         action = default;
         while (true)
         {
+            int stop = 0;
             lock (Group.SignalLock)
             {
                 if (!IsKilled && !Group.IsStopped)
@@ -124,17 +125,34 @@ internal sealed partial class Task
                         case DefaultAction.Terminate:
                             Group.BeginExit(info.Signo);
                             break;
-                        case DefaultAction.Stop when info.Signo == Signal.SIGSTOP || !Sentry.IsOrphaned(Group):
-                            Group.Stop();
+                        case DefaultAction.Stop:
+                            Group.PrepareStop();
+                            stop = info.Signo;
                             break;
                     }
-                    continue;
+                    if (stop == 0)
+                        continue;
                 }
                 if (IsKilled)
                     return false;
             }
-            WaitWhileStopped();
+            if (stop != 0)
+                StopGroup(stop);
+            else
+                WaitWhileStopped();
         }
+    }
+
+    private void StopGroup(int signal)
+    {
+        // Job control signals do not stop whom nobody could continue.
+        if (signal != Signal.SIGSTOP && Sentry.Processes.IsOrphaned(Group.ProcessGroupId, Group.SessionId))
+            return;
+        bool stopped;
+        lock (Group.SignalLock)
+            stopped = Group.Stop(signal);
+        if (stopped)
+            Sentry.Processes.TellStop(Group, signal);
     }
 
     private void WaitWhileStopped()
@@ -143,6 +161,8 @@ internal sealed partial class Task
         while (Group.IsStopped)
             _parker.Wait(Forever);
         Thread.EndBlock();
+        if (Group.TakeContinuedNotice())
+            Sentry.Processes.TellStop(Group, 0);
     }
 
     /// <summary>The handler's frame could not be made: SIGSEGV, and if that was it, the end.</summary>

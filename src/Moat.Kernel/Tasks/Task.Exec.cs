@@ -49,6 +49,8 @@ internal sealed partial class Task
         lock (Group.SignalLock)
             Group.Actions = Group.Actions.CopyForExec();
         Group.Dumpable = changesIds ? 0 : 1;
+        Group.HasExecuted = true;
+        Group.ExitSignal = Signal.SIGCHLD;
         Group.DeleteTimers(all: false);
         image.SetRegisters();
         Group.EndExec();

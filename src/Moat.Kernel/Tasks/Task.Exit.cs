@@ -35,12 +35,13 @@ internal sealed partial class Task
         if (RobustList != 0)
             WalkRobustList();
         // As on Linux, nobody is told when nobody is left to look.
-        if (ClearChildTid != 0 && Group.ThreadCount > 1)
+        if (ClearChildTid != 0 && !Mm.HasOnly(1))
         {
             UserPtr<int> word = new(ClearChildTid);
             if (Mm.Write(word, 0) == Errno.OK)
                 Sentry.Futexes.Wake(Mm, word, isPrivate: false, 1, FutexTable.AnyBitset);
         }
+        ReleaseVforkParent();
     }
 
     /// <summary>
@@ -113,6 +114,7 @@ internal sealed partial class Task
         if (Tracer.Active)
             Tracer.Exit(this, Group.IsExiting ? Group.ExitStatus : _exitStatus);
         EndTimes();
+        Group.Peak = Math.Max(Group.Peak, Mm.PeakBytes);
         Thread.Dispose();
         Vector.Dispose();
         Mm.DropUser();

@@ -13,7 +13,7 @@ internal sealed class TaskTable
     private readonly Lock _lock = new();
     private readonly Task?[]?[] _pages = new Task?[Limit / PageSize][];
     private readonly HashSet<int> _taken = [];
-    private int _last;
+    private int _last, _count;
 
     /// <summary>Gives out an id, or -1 when all are taken.</summary>
     public int Allocate()
@@ -27,9 +27,13 @@ internal sealed class TaskTable
                 _last = _last + 1 < Limit ? _last + 1 : Reserved;
             }
             while (!_taken.Add(_last));
+            Volatile.Write(ref _count, _taken.Count);
             return _last;
         }
     }
+
+    /// <summary>Ids that are taken: threads that live, and processes that nobody has waited for.</summary>
+    public int Count => Volatile.Read(ref _count);
 
     /// <summary>The id given out last (/proc/loadavg, sysinfo).</summary>
     public int Last => Volatile.Read(ref _last);
@@ -54,6 +58,7 @@ internal sealed class TaskTable
             if (_pages[id / PageSize] is { } page)
                 Volatile.Write(ref page[id % PageSize], null);
             _taken.Remove(id);
+            Volatile.Write(ref _count, _taken.Count);
         }
     }
 

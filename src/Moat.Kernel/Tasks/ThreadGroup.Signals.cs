@@ -157,22 +157,72 @@ internal sealed partial class ThreadGroup
         return true;
     }
 
-    /// <summary>All threads stop, as SIGSTOP and its like demand; each waits where it next looks at its signals.</summary>
-    internal void Stop()
+    private int _stopReport;
+    private bool _stopIsDue, _continueReport;
+
+    /// <summary>
+    /// A stop signal was taken; whether it stops is decided without the lock. SIGCONT and SIGKILL meanwhile win. Under the signal lock.
+    /// </summary>
+    internal void PrepareStop() => _stopIsDue = true;
+
+    /// <summary>
+    /// All threads stop, as SIGSTOP and its like demand; each waits where it next looks at its signals. False: nothing to tell the
+    /// parent. Under the signal lock.
+    /// </summary>
+    internal bool Stop(int signal)
     {
-        if (_exiting || IsStopped)
-            return;
+        if (_exiting || IsStopped || !_stopIsDue)
+            return false;
+        _stopIsDue = false;
         IsStopped = true;
+        _stopReport = signal;
+        _continueReport = false;
         foreach (Task task in _tasks)
             task.Interrupt();
+        return true;
     }
+
+    /// <summary>The parent asks whether the process has stopped or was continued since it asked last.</summary>
+    internal bool TakeStop(in ChildWait wait, ref ChildReport report)
+    {
+        lock (SignalLock)
+        {
+            bool stopped = _stopReport != 0 && wait.Has(WaitOptions.WSTOPPED);
+            if (HasEnded || (!stopped && !(_continueReport && wait.Has(WaitOptions.WCONTINUED))))
+                return false;
+            report = new ChildReport
+            {
+                Pid = Id,
+                Uid = Leader.Credentials.Uid,
+                Code = stopped ? Signal.CLD_STOPPED : Signal.CLD_CONTINUED,
+                Value = stopped ? _stopReport : Signal.SIGCONT,
+                Status = stopped ? (_stopReport << 8) | 0x7f : 0xffff,
+            };
+            if (wait.Has(WaitOptions.WNOWAIT))
+                return true;
+            if (stopped)
+                _stopReport = 0;
+            else
+                _continueReport = false;
+            return true;
+        }
+    }
+
+    private int _continuedNotice;
+
+    /// <summary>True once after the process was continued: the parent is to be told, by one of the threads that go on.</summary>
+    internal bool TakeContinuedNotice() => Interlocked.Exchange(ref _continuedNotice, 0) != 0;
 
     private void Continue()
     {
         DiscardEverywhere(SignalActions.Stops);
+        _stopIsDue = false;
         if (!IsStopped)
             return;
         IsStopped = false;
+        _stopReport = 0;
+        _continueReport = true;
+        Volatile.Write(ref _continuedNotice, 1);
         foreach (Task task in _tasks)
             task.Wake();
     }

@@ -13,9 +13,6 @@ internal sealed partial class ThreadGroup(Sentry sentry, int id)
     /// <summary>The process id: the leader's thread id.</summary>
     public int Id { get; } = id;
 
-    /// <summary>The parent's process id; 0 for the first process.</summary>
-    public int ParentId { get; set; }
-
     /// <summary>The process group's id (getpgid(2)).</summary>
     public int ProcessGroupId { get; set; } = id;
 

@@ -35,6 +35,17 @@ internal sealed unsafe class CallPatches
         _fastEntry = fastEntry;
     }
 
+    /// <summary>The same patches in the control area of a copied address space.</summary>
+    public CallPatches Copy(byte* control)
+    {
+        var copy = new CallPatches(control, _fastEntry) { _tails = _tails };
+        _entries.CopyTo(copy._entries, 0);
+        new ReadOnlySpan<byte>(_base + Control.PatchTable, Control.PatchEnd - Control.PatchTable)
+            .CopyTo(new Span<byte>(control + Control.PatchTable, Control.PatchEnd - Control.PatchTable));
+        Volatile.Write(ref copy._count, _count);
+        return copy;
+    }
+
     /// <summary>
     /// Decides whether a site can be patched, and writes its entry. <paramref name="code"/> has the site at <paramref name="offset"/>.
     /// </summary>

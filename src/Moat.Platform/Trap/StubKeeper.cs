@@ -49,6 +49,19 @@ internal sealed class StubKeeper : IDisposable
         HostException.Check(job.Result, "a stub process");
     }
 
+    /// <summary>Watches an address space whose stub runs. Returns 0 or -errno.</summary>
+    public int Watch(TrapAddressSpace space)
+    {
+        lock (_gate)
+        {
+            space.WatchName = _nextName++;
+            int result = HostSyscall.EpollAdd(_epoll, space.PidFd, space.WatchName);
+            if (result >= 0)
+                _watched.Add(space.WatchName, space);
+            return result;
+        }
+    }
+
     /// <summary>Stops watching an address space, whose stub is about to be reaped.</summary>
     public void Forget(TrapAddressSpace space)
     {
@@ -112,20 +125,7 @@ internal sealed class StubKeeper : IDisposable
     {
         TrapAddressSpace space = job.Space;
         int result = space.Spawn();
-        if (result >= 0)
-        {
-            lock (_gate)
-            {
-                space.WatchName = _nextName++;
-                int watched = HostSyscall.EpollAdd(_epoll, space.PidFd, space.WatchName);
-                if (watched < 0)
-                    result = watched;
-                else
-                    _watched.Add(space.WatchName, space);
-            }
-        }
-
-        job.Result = result;
+        job.Result = result < 0 ? result : Math.Min(Watch(space), 0);
         job.Done.Set();
     }
 

@@ -10,10 +10,11 @@ namespace Moat.Platform.Trap;
 /// </summary>
 internal sealed class StubServiceCode
 {
-    private const int SYS_mmap = 9, SYS_rt_sigprocmask = 14, SYS_pwrite64 = 18, SYS_clone = 56, SYS_exit = 60,
+    private const int SYS_write = 1, SYS_close = 3, SYS_mmap = 9, SYS_rt_sigprocmask = 14, SYS_pwrite64 = 18, SYS_dup2 = 33, SYS_clone = 56, SYS_exit = 60,
         SYS_getppid = 110, SYS_sigaltstack = 131, SYS_prctl = 157, SYS_futex = 202, SYS_exit_group = 231, SYS_seccomp = 317;
 
-    private const int MapSharedFixedNoReplace = 0x100001;
+    private const int MapSharedFixedNoReplace = 0x100001, MapSharedFixed = 0x11;
+    private const int CLONE_VM = 0x100;
 
     private readonly int _sentryPid;
 
@@ -30,17 +31,18 @@ internal sealed class StubServiceCode
     private void Assemble()
     {
         Assembler c = Code;
-        Label loop = c.CreateLabel(), thread = c.CreateLabel();
+        Label loop = c.CreateLabel(), thread = c.CreateLabel(), process = c.CreateLabel();
         Boot(loop);
-        Loop(loop, thread);
+        Loop(loop, thread, process);
         NewThread(thread);
+        NewProcess(process, loop);
     }
 
     private void Boot(Label loop)
     {
         Assembler c = Code;
         Label die = c.CreateLabel(), environment = c.CreateLabel(), auxiliary = c.CreateLabel();
-        Label next = c.CreateLabel(), alive = c.CreateLabel();
+        Label next = c.CreateLabel();
         c.mov(rcx, __qword_ptr[rsp]);
         c.lea(rsi, __[rsp + rcx * 8 + 16]); // past argc, argv and its zero
         c.Label(ref environment);
@@ -59,31 +61,17 @@ internal sealed class StubServiceCode
         c.test(rdx, rdx);
         c.jnz(auxiliary);
 
-        // The sentry may have died before the signal was armed.
-        Call(SYS_prctl, 1 /* PR_SET_PDEATHSIG */, 9 /* SIGKILL */, 0, 0);
-        Call(SYS_getppid);
-        c.cmp(eax, _sentryPid);
-        c.je(alive);
-        c.Label(ref die);
-        c.mov(edi, 1);
-        c.mov(eax, SYS_exit_group);
-        c.syscall();
-
-        c.Label(ref alive);
-        Map(StubLayout.Slots, Control.Scratch, 1 /* PROT_READ */, 0);
-        c.test(rax, rax);
-        c.js(die);
-        Map(StubLayout.Slots + Control.Scratch, StubLayout.SlotsSize - Control.Scratch, 3, Control.Scratch);
-        c.test(rax, rax);
-        c.js(die);
+        DieWithSentry(die);
+        MapSlots(StubLayout.SlotsFd, MapSharedFixedNoReplace, die);
         c.mov(rbp, (long)StubLayout.Slots);
         c.mov(__qword_ptr[rbp + Control.BootVdso], r13);
         c.xor(r12d, r12d); // The sentry has left request 1, which is empty.
         c.jmp(loop);
+        Die(die);
     }
 
     // rbp: control area. r12d: last request. rbx: call. r13d: calls left. r14d: first error.
-    private void Loop(Label loop, Label thread)
+    private void Loop(Label loop, Label thread, Label process)
     {
         Assembler c = Code;
         Label wait = c.CreateLabel(), sleep = c.CreateLabel(), have = c.CreateLabel(), call = c.CreateLabel();
@@ -133,7 +121,10 @@ internal sealed class StubServiceCode
         c.cmp(r15d, SYS_clone);
         c.jne(notClone);
         c.test(rax, rax);
-        c.jz(thread);
+        c.jnz(notClone);
+        c.test(edi, CLONE_VM);
+        c.jnz(thread);
+        c.jmp(process);
         c.Label(ref notClone);
         c.cmp(rax, -4095);
         c.jb(next);
@@ -205,6 +196,67 @@ internal sealed class StubServiceCode
         c.hlt();
     }
 
+    // A copy of this process. The descriptors of its own slot file and socket were received just before; what it says on the socket
+    // carries its process id, which nobody can forge.
+    private void NewProcess(Label process, Label loop)
+    {
+        Assembler c = Code;
+        Label die = c.CreateLabel();
+        c.Label(ref process);
+        DieWithSentry(die);
+        MapSlots(StubLayout.ReceivedFd, MapSharedFixed, die);
+        Map(StubLayout.ReceivedFd, MapSharedFixed, StubLayout.PatchTable, 0x1000, 1 /* PROT_READ */, Control.PatchTable);
+        DieIfNegative(die);
+        Map(StubLayout.ReceivedFd, MapSharedFixed, StubLayout.PatchCode, Control.PatchEnd - Control.PatchEntries, 5 /* PROT_READ | PROT_EXEC */,
+            Control.PatchEntries);
+        DieIfNegative(die);
+        Call(SYS_dup2, StubLayout.ReceivedFd, StubLayout.SlotsFd);
+        DieIfNegative(die);
+        Call(SYS_dup2, StubLayout.ReceivedFd + 1, StubLayout.SocketFd);
+        DieIfNegative(die);
+        Call(SYS_close, StubLayout.ReceivedFd);
+        Call(SYS_close, StubLayout.ReceivedFd + 1);
+        c.xor(r12d, r12d);
+        Call(SYS_write, StubLayout.SocketFd, (long)StubLayout.Data, 1);
+        c.jmp(loop);
+        Die(die);
+    }
+
+    // The sentry may have died before the signal was armed.
+    private void DieWithSentry(Label die)
+    {
+        Assembler c = Code;
+        Call(SYS_prctl, 1 /* PR_SET_PDEATHSIG */, 9 /* SIGKILL */, 0, 0);
+        Call(SYS_getppid);
+        c.cmp(eax, _sentryPid);
+        c.jne(die);
+    }
+
+    private void DieIfNegative(Label die)
+    {
+        Code.test(rax, rax);
+        Code.js(die);
+    }
+
+    private void Die(Label die)
+    {
+        Assembler c = Code;
+        c.Label(ref die);
+        c.mov(edi, 1);
+        c.mov(eax, SYS_exit_group);
+        c.syscall();
+        c.hlt();
+    }
+
+    // The control area's first half can only be read.
+    private void MapSlots(int fd, int flags, Label die)
+    {
+        Map(fd, flags, StubLayout.Slots, Control.Scratch, 1 /* PROT_READ */, 0);
+        DieIfNegative(die);
+        Map(fd, flags, StubLayout.Slots + Control.Scratch, StubLayout.SlotsSize - Control.Scratch, 3, Control.Scratch);
+        DieIfNegative(die);
+    }
+
     // pwrite of four bytes at rsi to a word of the control area.
     private void Report(int word)
     {
@@ -216,12 +268,12 @@ internal sealed class StubServiceCode
         c.syscall();
     }
 
-    private void Map(ulong address, ulong length, int prot, ulong offset)
+    private void Map(int fd, int flags, ulong address, ulong length, int prot, ulong offset)
     {
         Assembler c = Code;
-        c.mov(r8d, StubLayout.SlotsFd);
+        c.mov(r8d, fd);
         c.mov(r9d, (int)offset);
-        Call(SYS_mmap, (long)address, (long)length, prot, MapSharedFixedNoReplace);
+        Call(SYS_mmap, (long)address, (long)length, prot, flags);
     }
 
     private void Call(int nr, params ReadOnlySpan<long> arguments)

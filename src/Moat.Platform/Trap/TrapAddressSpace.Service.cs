@@ -37,7 +37,7 @@ public sealed unsafe partial class TrapAddressSpace
             if (_dead)
                 return -ESRCH;
             DropPatches(address, length);
-            int sent = HostSyscall.SendDescriptor(_socket, hostFd);
+            int sent = HostSyscall.SendDescriptors(_socket, hostFd);
             if (sent < 0)
                 return sent;
             WriteMessageHeader();
@@ -46,11 +46,7 @@ public sealed unsafe partial class TrapAddressSpace
             Add(SYS_mmap, 0, address, length, (ulong)access, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, StubLayout.ReceivedFd, fileOffset);
             Add(SYS_close, Control.Always | Control.IgnoreError, StubLayout.ReceivedFd);
             int result = RunRequest();
-
-            // The message header is in memory that the guest can write. A descriptor that stays in the queue
-            // would be mapped in place of the next one.
-            if (result < 0 && HostSyscall.UnreceivedBytes(_socket) != 0)
-                Kill();
+            KillIfUnreceived(result);
             return result;
         }
     }
@@ -89,6 +85,56 @@ public sealed unsafe partial class TrapAddressSpace
         {
             Add(SYS_madvise, 0, address, length, write ? 23u : 22u /* MADV_POPULATE_WRITE, _READ */);
             return RunRequest();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int Apply(ReadOnlySpan<MapChange> changes)
+    {
+        lock (_requestGate)
+        {
+            while (changes.Length > 0)
+            {
+                int count = Math.Min(changes.Length, Control.MaxCalls);
+                foreach (ref readonly MapChange change in changes[..count])
+                {
+                    if (!InGuestSpace(change.Address, change.Length))
+                    {
+                        _calls = 0;
+                        return -EINVAL;
+                    }
+
+                    Add(in change);
+                }
+
+                int result = RunRequest();
+                if (result < 0)
+                    return result;
+                changes = changes[count..];
+            }
+        }
+
+        return 0;
+    }
+
+    private void Add(in MapChange change)
+    {
+        switch (change.Kind)
+        {
+            case MapChangeKind.MapMemory:
+                DropPatches(change.Address, change.Length);
+                Add(SYS_mmap, 0, change.Address, change.Length, (ulong)change.Access, MAP_SHARED | MAP_FIXED, StubLayout.MemoryFd, change.FileOffset);
+                break;
+            case MapChangeKind.Unmap:
+                DropPatches(change.Address, change.Length);
+                Add(SYS_munmap, 0, change.Address, change.Length);
+                break;
+            case MapChangeKind.Protect:
+                Add(SYS_mprotect, 0, change.Address, change.Length, (ulong)change.Access);
+                break;
+            default:
+                Add(SYS_madvise, Control.IgnoreError, change.Address, change.Length, 23 /* MADV_POPULATE_WRITE */);
+                break;
         }
     }
 
@@ -161,6 +207,14 @@ public sealed unsafe partial class TrapAddressSpace
                 return -*(int*)(_base + Control.Error);
             HostSyscall.FutexWait(done, seen);
         }
+    }
+
+    // The message header is in memory that the guest can write. A descriptor that stays in the queue would be mapped in place of
+    // the next one.
+    private void KillIfUnreceived(int result)
+    {
+        if (result < 0 && HostSyscall.UnreceivedBytes(_socket) != 0)
+            Kill();
     }
 
     private void WriteMessageHeader()

@@ -56,8 +56,7 @@ public sealed class TrapPlatform : GuestPlatform
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         var space = new TrapAddressSpace(this);
-        lock (_gate)
-            _spaces.Add(space);
+        Add(space);
         return space;
     }
 
@@ -78,6 +77,12 @@ public sealed class TrapPlatform : GuestPlatform
         Keeper.Dispose();
         HostSyscall.Close(Image.Fd);
         HostSyscall.Close(MemoryFd);
+    }
+
+    internal void Add(TrapAddressSpace space)
+    {
+        lock (_gate)
+            _spaces.Add(space);
     }
 
     internal void Remove(TrapAddressSpace space)

@@ -32,6 +32,8 @@ internal sealed class FakePlatform : GuestPlatform
 
         public override int Populate(ulong address, ulong length, bool write) => 0;
 
+        public override AddressSpace Fork() => new Space();
+
         public override GuestThread CreateThread() => new FakeThread();
 
         public override void Dispose()

@@ -53,6 +53,14 @@ internal sealed class FakeAddressSpace : AddressSpace
 
     public override int Populate(ulong address, ulong length, bool write) => 0;
 
+    public override AddressSpace Fork()
+    {
+        FakeAddressSpace copy = new();
+        foreach ((ulong address, Page page) in _pages)
+            copy._pages.Add(address, page);
+        return copy;
+    }
+
     public override GuestThread CreateThread() => throw new NotSupportedException();
 
     public override void Dispose() => _pages.Clear();

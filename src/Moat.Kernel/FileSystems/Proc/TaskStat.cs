@@ -13,8 +13,6 @@ internal static class TaskStat
     /// <summary>Nanoseconds of a clock tick (sysconf(_SC_CLK_TCK) is 100).</summary>
     public const long Tick = HostClock.Second / 100;
 
-    private const int SIGCHLD = 17;
-
     public static Errno Write(Task task, bool isProcess, in Caller reader, StringBuilder text)
     {
         ThreadGroup group = task.Group;
@@ -30,11 +28,11 @@ internal static class TaskStat
             // tty_nr, tpgid, flags, minflt, cminflt, majflt, cmajflt
             .Append(CultureInfo.InvariantCulture, $"{(int)terminal} {(terminal == 0 ? -1 : group.ProcessGroupId)} 4194304 0 0 0 0 ")
             // utime, stime, cutime, cstime, priority, nice, num_threads, itrealvalue, starttime
-            .Append(CultureInfo.InvariantCulture, $"{user / Tick} {system / Tick} 0 0 {20 + task.Nice} {task.Nice} {group.ThreadCount} 0 {StartTicks(isProcess ? group.StartTime : task.StartTime)} ")
+            .Append(CultureInfo.InvariantCulture, $"{user / Tick} {system / Tick} {group.ChildTimes.User / Tick} {group.ChildTimes.System / Tick} {20 + task.Nice} {task.Nice} {group.ThreadCount} 0 {StartTicks(isProcess ? group.StartTime : task.StartTime)} ")
             // vsize, rss, rsslim, startcode, endcode, startstack, kstkesp, kstkeip
             .Append(CultureInfo.InvariantCulture, $"{use.Size} {use.Resident / MemoryManager.PageSize} {limit} {program.CodeStart} {program.CodeEnd} {program.StackStart} 0 0 ")
             // signal, blocked, sigignore, sigcatch (the first 31 only), wchan, nswap, cnswap, exit_signal, processor
-            .Append(CultureInfo.InvariantCulture, $"{(task.Pending.Bits | group.Pending.Bits) & int.MaxValue} {task.Blocked & int.MaxValue} {ignored & int.MaxValue} {caught & int.MaxValue} 0 0 0 {(task.IsLeader ? SIGCHLD : -1)} 0 ")
+            .Append(CultureInfo.InvariantCulture, $"{(task.Pending.Bits | group.Pending.Bits) & int.MaxValue} {task.Blocked & int.MaxValue} {ignored & int.MaxValue} {caught & int.MaxValue} 0 0 0 {(task.IsLeader ? group.ExitSignal : -1)} 0 ")
             // rt_priority, policy, delayacct_blkio_ticks, guest_time, cguest_time, start_data, end_data, start_brk
             .Append(CultureInfo.InvariantCulture, $"0 {task.SchedulerPolicy} 0 0 0 {program.DataStart} {program.DataEnd} {(hasMemory ? mm.BreakStart : 0)} ")
             // arg_start, arg_end, env_start, env_end, exit_code
