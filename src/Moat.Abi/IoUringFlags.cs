@@ -173,6 +173,10 @@ public static class IoUringConst
     public const uint IORING_MAX_ENTRIES = 32768, IORING_MAX_CQ_ENTRIES = 65536;
     public const ulong IORING_OFF_SQ_RING = 0, IORING_OFF_CQ_RING = 0x8000000, IORING_OFF_SQES = 0x10000000,
         IORING_OFF_PBUF_RING = 0x80000000, IORING_OFF_MMAP_MASK = 0xf8000000;
+    public const int IORING_OFF_PBUF_SHIFT = 16;
+    public const ulong IORING_MAP_OFF_PARAM_REGION = 0x20000000;
+    public const ushort IOU_PBUF_RING_MMAP = 1, IOU_PBUF_RING_INC = 2;
+    public const int IORING_CQE_BUFFER_SHIFT = 16;
     public const int IORING_FSYNC_DATASYNC = 1;
     public const uint IORING_FILE_INDEX_ALLOC = ~0u;
     public const int IORING_REGISTER_FILES_SKIP = -2;

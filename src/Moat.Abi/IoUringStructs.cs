@@ -98,6 +98,30 @@ public struct IoUringSyncCancelReg
     }
 }
 
+/// <summary>struct io_uring_buf: one entry of a buffer ring; the first one's resv is the ring's tail.</summary>
+public struct IoUringBuf
+{
+    public ulong addr;
+    public uint len;
+    public ushort bid, resv;
+}
+
+/// <summary>struct io_uring_buf_reg: PBUF_RING; 40 bytes.</summary>
+public struct IoUringBufReg
+{
+    public ulong ring_addr;
+    public uint ring_entries;
+    public ushort bgid, flags;
+    public ulong resv0, resv1, resv2;
+}
+
+/// <summary>struct io_uring_buf_status: PBUF_STATUS; 40 bytes.</summary>
+public struct IoUringBufStatus
+{
+    public uint buf_group, head;
+    public ulong resv0, resv1, resv2, resv3;
+}
+
 /// <summary>struct io_uring_clock_register: 16 bytes.</summary>
 public struct IoUringClockRegister
 {

@@ -13,6 +13,21 @@ public static unsafe class HostMapping
         return HostSyscall.Call(9 /* mmap */, 0, (long)length, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, fd, (long)offset);
     }
 
+    /// <summary>Reserves address space; nothing is there yet. The address or -errno.</summary>
+    public static long Reserve(ulong length)
+    {
+        const int MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000;
+        return HostSyscall.Call(9 /* mmap */, 0, (long)length, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    }
+
+    /// <summary>Maps bytes of the memory file, which never fault, into a part of a reserved range. 0 or -errno.</summary>
+    public static long MapInto(long address, int fd, ulong offset, ulong length)
+    {
+        const int PROT_READ = 1, PROT_WRITE = 2, MAP_SHARED = 1, MAP_FIXED = 0x10;
+        long result = HostSyscall.Call(9 /* mmap */, address, (long)length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (long)offset);
+        return result == address ? 0 : result;
+    }
+
     /// <summary>Removes a mapping made by <see cref="MapFile"/>.</summary>
     public static void Unmap(long address, ulong length) => HostSyscall.Call(11 /* munmap */, address, (long)length);
 

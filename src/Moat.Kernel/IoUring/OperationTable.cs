@@ -25,8 +25,6 @@ internal static class OperationTable
     public static string NameOf(byte opcode)
         => opcode < Count ? ((IoUringOp)opcode).ToString() : $"<{opcode}>";
 
-    private const string NoGroups = "no provided buffers yet: IOSQE_BUFFER_SELECT answers ENOBUFS";
-
     private static Operation?[] Build()
     {
         Operation?[] table = new Operation?[Count];
@@ -47,7 +45,7 @@ internal static class OperationTable
         const OpFlags Write = File | OpFlags.PollOut | OpFlags.IoPrio | OpFlags.IoPoll | OpFlags.UnboundNonRegular | OpFlags.HashRegular;
 
         Row(IoUringOp.NOP, new Nop(), OpFlags.IoPoll);
-        Row(IoUringOp.READV, new ReadWriteVector(isWrite: false), Read | OpFlags.BufferSelect, Support.Partial, NoGroups);
+        Row(IoUringOp.READV, new ReadWriteVector(isWrite: false), Read | OpFlags.BufferSelect);
         Row(IoUringOp.WRITEV, new ReadWriteVector(isWrite: true), Write);
         Row(IoUringOp.FSYNC, new Fsync(), File);
         Row(IoUringOp.READ_FIXED, new ReadWriteFixed(isWrite: false), Read);
@@ -64,19 +62,22 @@ internal static class OperationTable
         Row(IoUringOp.CLOSE, new Close(), OpFlags.Locked);
         Row(IoUringOp.FILES_UPDATE, new FilesUpdate(), OpFlags.Locked);
         Row(IoUringOp.STATX, new StatxAt(), OpFlags.None);
-        Row(IoUringOp.READ, new ReadWrite(isWrite: false), Read | OpFlags.BufferSelect, Support.Partial, NoGroups);
+        Row(IoUringOp.READ, new ReadWrite(isWrite: false), Read | OpFlags.BufferSelect);
         Row(IoUringOp.WRITE, new ReadWrite(isWrite: true), Write);
         Row(IoUringOp.FADVISE, new Fadvise(), File);
         Row(IoUringOp.MADVISE, new Madvise(), OpFlags.None);
         Row(IoUringOp.OPENAT2, new OpenAt(withHow: true), OpFlags.None);
         Row(IoUringOp.EPOLL_CTL, new EpollCtl(), OpFlags.None);
         Row(IoUringOp.SPLICE, new SpliceOp(isTee: false), File | OpFlags.HashRegular | OpFlags.UnboundNonRegular);
+        Row(IoUringOp.PROVIDE_BUFFERS, new ProvideBuffers(), OpFlags.Locked);
+        Row(IoUringOp.REMOVE_BUFFERS, new RemoveBuffers(), OpFlags.Locked);
         Row(IoUringOp.TEE, new SpliceOp(isTee: true), File | OpFlags.HashRegular | OpFlags.UnboundNonRegular);
         Row(IoUringOp.RENAMEAT, new RenameAt(), OpFlags.None);
         Row(IoUringOp.UNLINKAT, new UnlinkAt(), OpFlags.None);
         Row(IoUringOp.MKDIRAT, new MkdirAt(), OpFlags.None);
         Row(IoUringOp.SYMLINKAT, new SymlinkAt(), OpFlags.None);
         Row(IoUringOp.LINKAT, new LinkAt(), OpFlags.None);
+        Row(IoUringOp.READ_MULTISHOT, new ReadMultishot(), File | OpFlags.PollIn | OpFlags.BufferSelect);
         return table;
     }
 }

@@ -173,6 +173,22 @@ internal sealed class Request : WorkItem
     /// <summary>The program's struct iovec array, copied; larger than needed.</summary>
     public IoVec[] Vectors = [];
 
+    /// <summary>Bytes that a request with IOSQE_BUFFER_SELECT asked for; 0: as many as the buffer has.</summary>
+    public ulong Wanted;
+
+    /// <summary>The group of the provided buffer that it has picked; null: none.</summary>
+    public BufferGroup? Group;
+
+    /// <summary>The (first) picked buffer, whole.</summary>
+    public ProvidedBuffer Selected;
+
+    /// <summary>Bytes to use of what is picked, and in how many buffers they are.</summary>
+    public ulong SelectedLength;
+    public int SelectedCount;
+
+    /// <summary>What is picked is used up already; <see cref="HasRest"/>: but for a rest.</summary>
+    public bool IsCommitted, HasRest;
+
     /// <summary>The file to wait for; the request keeps a reference to it in one way or another.</summary>
     public FileDescription? WaitFile;
 

@@ -44,6 +44,12 @@ internal sealed partial class Ring
                 return bare ? UnregisterEventfd() : Errno.EINVAL;
             case IoUringRegisterOp.REGISTER_PROBE:
                 return argument.IsNull || count > 256 ? Errno.EINVAL : Probe(task, argument, count);
+            case IoUringRegisterOp.REGISTER_PBUF_RING:
+                return argument.IsNull || count != 1 ? Errno.EINVAL : RegisterBufferRing(task, argument);
+            case IoUringRegisterOp.UNREGISTER_PBUF_RING:
+                return argument.IsNull || count != 1 ? Errno.EINVAL : UnregisterBufferRing(task, argument);
+            case IoUringRegisterOp.REGISTER_PBUF_STATUS:
+                return argument.IsNull || count != 1 ? Errno.EINVAL : BufferRingStatus(task, argument);
             case IoUringRegisterOp.REGISTER_ENABLE_RINGS:
                 return bare ? EnableRings(task) : Errno.EINVAL;
             default:

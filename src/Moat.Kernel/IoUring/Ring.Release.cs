@@ -7,7 +7,6 @@ namespace Moat.Kernel.IoUring;
 internal sealed partial class Ring
 {
     private bool _released, _cancelled, _freed;
-    private long _mappedBytes;
 
     /// <summary>Links rings that wait for the sentry's thread.</summary>
     internal Ring? NextScheduled;
@@ -21,20 +20,6 @@ internal sealed partial class Ring
         // Whoever drops the last reference may hold locks, even this ring's own.
         Volatile.Write(ref _released, true);
         _sentry.UringThread.Schedule(this);
-    }
-
-    /// <inheritdoc/>
-    public void AddMapping(ulong offset, ulong length)
-    {
-        if (Interlocked.Add(ref _mappedBytes, (long)length) == (long)length)
-            AddReference();
-    }
-
-    /// <inheritdoc/>
-    public void RemoveMapping(ulong offset, ulong length)
-    {
-        if (Interlocked.Add(ref _mappedBytes, -(long)length) == 0)
-            DropReference();
     }
 
     /// <summary>On the sentry's thread, under the lock; again whenever something in flight has ended.</summary>
@@ -55,7 +40,8 @@ internal sealed partial class Ring
         _eventfd = null;
         _pending = _room = 0;
         Scratch.Dispose();
-        _memory.Free();
+        DropBuffers();
+        FreeRegions();
         _sentry.RemoveRing(this);
     }
 

@@ -1,11 +1,9 @@
 using System.Numerics;
-using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
-using Moat.Platform;
 
 namespace Moat.Kernel.IoUring;
 
-internal sealed partial class Ring : IMappable
+internal sealed partial class Ring
 {
     /// <summary>What works. Everything else is EINVAL, as for a kernel that does not know it.</summary>
     private const IoUringSetup KnownSetup = IoUringSetup.CQSIZE | IoUringSetup.CLAMP | IoUringSetup.R_DISABLED
@@ -17,18 +15,6 @@ internal sealed partial class Ring : IMappable
         | IoUringFeature.RW_CUR_POS | IoUringFeature.CUR_PERSONALITY | IoUringFeature.FAST_POLL | IoUringFeature.POLL_32BITS
         | IoUringFeature.EXT_ARG | IoUringFeature.NATIVE_WORKERS | IoUringFeature.CQE_SKIP | IoUringFeature.LINKED_FILE
         | IoUringFeature.MIN_TIMEOUT | IoUringFeature.NO_IOWAIT;
-
-    /// <inheritdoc/>
-    public string MapName => "anon_inode:[io_uring]";
-
-    /// <inheritdoc/>
-    public bool IsSpecial => true;
-
-    /// <inheritdoc/>
-    public ulong MapDevice => Inode.FileSystem.Device;
-
-    /// <inheritdoc/>
-    public ulong MapInode => GetStat(out Vfs.FileStat stat) == Errno.OK ? stat.Ino : 0;
 
     /// <summary>
     /// io_uring_setup(2): makes a ring and fills in the rest of <paramref name="p"/>. Errors: EINVAL for what is not known or does
@@ -64,47 +50,6 @@ internal sealed partial class Ring : IMappable
         memory!.DescribeTo(ref p);
         return Errno.OK;
     }
-
-    /// <inheritdoc/>
-    public override Errno GetMappable(out IMappable? mappable)
-    {
-        mappable = this;
-        return Errno.OK;
-    }
-
-    /// <summary>
-    /// Rings are mapped where there is room, without execution, and always from the start of their zone: the upper bits of the offset say
-    /// which, the rest is ignored. EINVAL, EPERM, ENOMEM.
-    /// </summary>
-    public Errno CheckMapping(ref MapRequest request)
-    {
-        if (request.Address != 0)
-            return Errno.EINVAL;
-        if ((request.Access & MapAccess.Execute) != 0)
-            return Errno.EPERM;
-        request.MaxAccess &= ~MapAccess.Execute;
-        request.FileOffset &= IoUringConst.IORING_OFF_MMAP_MASK;
-        return ZoneOf(request.FileOffset).Bytes == 0 ? Errno.ENOMEM : Errno.OK;
-    }
-
-    /// <inheritdoc/>
-    public Errno Resolve(ulong offset, ulong length, out Backing backing)
-    {
-        backing = default;
-        ulong zone = offset & IoUringConst.IORING_OFF_MMAP_MASK, at = offset - zone;
-        (ulong start, ulong bytes) = ZoneOf(zone);
-        if (at >= bytes)
-            return Errno.ENXIO;
-        backing = new Backing { HostFd = -1, Offset = start + at, Length = Math.Min(length, bytes - at) };
-        return Errno.OK;
-    }
-
-    private (ulong Offset, ulong Bytes) ZoneOf(ulong zone) => zone switch
-    {
-        IoUringConst.IORING_OFF_SQ_RING or IoUringConst.IORING_OFF_CQ_RING => (_memory.RingOffset, _memory.RingBytes),
-        IoUringConst.IORING_OFF_SQES => (_memory.SqesOffset, _memory.SqesBytes),
-        _ => (0, 0),
-    };
 
     private static bool IsValid(IoUringSetup setup)
     {

@@ -90,6 +90,7 @@ internal sealed partial class Ring
     private void MakeComplete(Request request, int result)
     {
         request.Result = result;
+        PutBuffer(request, 0);
         if (result < 0)
             request.SetFail();
         MakeReady(request, RequestState.Complete);
@@ -160,6 +161,7 @@ internal sealed partial class Ring
     {
         request.Done(error);
         request.Op.OnFail(request);
+        PutBuffer(request, 0);
         Complete(request);
     }
 

@@ -43,6 +43,7 @@ internal sealed partial class Ring : AnonymousFile
         _disabled = (setup & IoUringSetup.R_DISABLED) != 0;
         _stats = new RingStatistics();
         _inlineCounts = _stats.Inline;
+        AddFirstRegions(memory);
         _trace = sentry.UringTrace;
         int cores = Environment.ProcessorCount;
         _workers = new IoWorkQueue(sentry.UringWorkers, (int)Math.Min(memory.SqEntries, 4 * (uint)cores), MaxUnboundedWorkers);

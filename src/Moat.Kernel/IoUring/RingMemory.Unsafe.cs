@@ -15,7 +15,6 @@ internal sealed unsafe class RingMemory
     private const uint SqHeadAt = 0, SqTailAt = 4, CqHeadAt = 8, CqTailAt = 12, SqFlagsAt = 16, CqFlagsAt = 20, CountersAt = 24,
         ConstantsAt = 32, CqesAt = Line;
 
-    private readonly FrameAllocator _frames;
     private readonly byte* _ring;
     private readonly uint* _sqHead, _sqTail, _cqHead, _cqTail, _sqFlags, _cqFlags, _sqDropped, _cqOverflow, _sqArray;
     private readonly IoUringSqe* _sqes;
@@ -23,7 +22,6 @@ internal sealed unsafe class RingMemory
 
     private RingMemory(FrameAllocator frames, uint sqEntries, uint cqEntries, bool array, ulong ringOffset, ulong sqesOffset)
     {
-        _frames = frames;
         RingOffset = ringOffset;
         SqesOffset = sqesOffset;
         RingBytes = RingSize(sqEntries, cqEntries, array);
@@ -84,13 +82,6 @@ internal sealed unsafe class RingMemory
         }
         memory = new RingMemory(frames, sqEntries, cqEntries, array, ring, sqes);
         return Errno.OK;
-    }
-
-    /// <summary>Gives the memory back; nobody maps or uses it any more.</summary>
-    public void Free()
-    {
-        _frames.Free(RingOffset, RingBytes);
-        _frames.Free(SqesOffset, SqesBytes);
     }
 
     /// <summary>Where the guest finds each word, for io_uring_params.</summary>

@@ -1,3 +1,4 @@
+using Moat.Host;
 using Moat.Kernel.Syscalls;
 using Moat.Platform;
 
@@ -53,6 +54,33 @@ internal sealed unsafe class PinnedRange : IDisposable
         }
         into.MayFault |= MayFault;
         return length;
+    }
+
+    /// <summary>True when all bytes follow each other in the sentry, from <paramref name="first"/> on. Not for what may fault.</summary>
+    internal bool IsContiguous(out byte* first)
+    {
+        first = _count > 0 ? _pieces[0].Host : null;
+        byte* next = first;
+        for (int i = 0; i < _count; i++)
+        {
+            if (_pieces[i].Host != next)
+                return false;
+            next += _pieces[i].Length; // SAFETY: compared, never followed.
+        }
+        return first != null && !MayFault;
+    }
+
+    /// <summary>Maps all pieces, which have to be whole pages of the memory file, one behind the other at an address. 0 or -errno.</summary>
+    internal long MapAt(long address)
+    {
+        for (int i = 0; i < _count; i++)
+        {
+            ref Piece piece = ref _pieces[i];
+            long result = HostMapping.MapInto(address + (long)piece.Start, _frames!.File.Fd, piece.PinStart, piece.Length);
+            if (result < 0)
+                return result;
+        }
+        return 0;
     }
 
     /// <summary>Lets go of everything; the object may be filled again. Idempotent.</summary>

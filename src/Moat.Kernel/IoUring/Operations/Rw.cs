@@ -50,10 +50,34 @@ internal abstract class RwOperation(bool isWrite) : Operation
     protected virtual bool IsPinned => false;
 
     /// <inheritdoc/>
-    public sealed override IssueStatus Issue(Request request, IssueFlags flags)
+    public override IssueStatus Issue(Request request, IssueFlags flags)
+        => (request.Flags & RequestFlags.BufferSelect) != 0 ? IntoPicked(request, flags) : Attempt(request, flags);
+
+    /// <summary>Attempts it with a provided buffer. One of a buffer ring goes back when nothing comes of it; one of a list is kept for the next attempt.</summary>
+    private IssueStatus IntoPicked(Request request, IssueFlags flags)
     {
-        if ((request.Flags & RequestFlags.BufferSelect) != 0)
-            return request.Done(Errno.ENOBUFS);
+        Ring ring = request.Ring;
+        ulong length = request.Wanted;
+        Errno e = ring.SelectBuffer(request, flags, ref length, out ulong address);
+        if (e != Errno.OK)
+            return request.Done(e);
+        request.Length = Math.Min(length, MemoryManager.MAX_RW_COUNT);
+        SetBuffer(request, address);
+        IssueStatus status = Attempt(request, flags);
+        bool multishot = (request.Flags & RequestFlags.Multishot) != 0;
+        // What cannot be given back is used up even by an error.
+        if (status == IssueStatus.Done && (request.Result > 0 || (!multishot && (request.Result == 0 || request.IsCommitted))))
+            ring.PutBuffer(request, (ulong)Math.Max(0, request.Result));
+        else if (multishot || !request.IsCommitted)
+            ring.RecycleBuffer(request, flags);
+        return status;
+    }
+
+    /// <summary>Takes Request.Length bytes at an address for the buffer.</summary>
+    protected virtual void SetBuffer(Request request, ulong address) => request.Sqe.addr = address;
+
+    private IssueStatus Attempt(Request request, IssueFlags flags)
+    {
         Errno refused = Check(request);
         if (refused != Errno.OK)
             return request.Done(refused);
@@ -198,7 +222,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
     }
 
     /// <summary>True for a range that user space can have at all (access_ok).</summary>
-    protected static bool IsUserRange(ulong address, ulong length)
+    internal static bool IsUserRange(ulong address, ulong length)
     {
         const ulong TaskSize = 0x7ffffffff000;
         return address <= TaskSize && length <= TaskSize - address;
@@ -206,12 +230,12 @@ internal abstract class RwOperation(bool isWrite) : Operation
 }
 
 /// <summary>IORING_OP_READ, IORING_OP_WRITE: one buffer.</summary>
-internal sealed class ReadWrite(bool isWrite) : RwOperation(isWrite)
+internal class ReadWrite(bool isWrite) : RwOperation(isWrite)
 {
     /// <inheritdoc/>
     protected override Errno PrepareBuffer(Request request)
     {
-        request.Length = Math.Min(request.Sqe.len, MemoryManager.MAX_RW_COUNT);
+        request.Wanted = request.Length = Math.Min(request.Sqe.len, MemoryManager.MAX_RW_COUNT);
         return (request.Flags & RequestFlags.BufferSelect) != 0 || IsUserRange(request.Sqe.addr, request.Length) ? Errno.OK : Errno.EFAULT;
     }
 
@@ -235,6 +259,47 @@ internal sealed class ReadWrite(bool isWrite) : RwOperation(isWrite)
     }
 }
 
+/// <summary>
+/// IORING_OP_READ_MULTISHOT: reads into provided buffers whenever there is something, one CQE each, until the end of the file, an error,
+/// or no buffer.
+/// </summary>
+internal sealed class ReadMultishot() : ReadWrite(isWrite: false)
+{
+    /// <summary>CQEs in a row before others get their turn.</summary>
+    private const int MaxAtOnce = 32;
+
+    /// <inheritdoc/>
+    protected override Errno PrepareBuffer(Request request)
+    {
+        if ((request.Flags & RequestFlags.BufferSelect) == 0 || request.Sqe.addr != 0 || request.Sqe.len != 0)
+            return Errno.EINVAL;
+        request.Flags |= RequestFlags.Multishot;
+        return base.PrepareBuffer(request);
+    }
+
+    /// <inheritdoc/>
+    public override IssueStatus Issue(Request request, IssueFlags flags)
+    {
+        if (request.File!.Waiters is null)
+            return request.Done(Errno.EBADFD);
+        // A worker could only wait for the file.
+        if ((flags & IssueFlags.Unlocked) != 0)
+            return IssueStatus.WouldBlock;
+        for (int i = 0; i < MaxAtOnce; i++)
+        {
+            request.Moved = 0;
+            IssueStatus status = base.Issue(request, flags);
+            if (status != IssueStatus.Done || request.Result <= 0 || !request.Ring.PostMore(request, request.Result, request.CqeFlags | CqeFlags.MORE))
+                return status;
+            request.CqeFlags = CqeFlags.None;
+            request.Flags &= ~RequestFlags.Fail;
+            request.Retries = 0;
+        }
+        request.Ring.MakeReady(request, RequestState.IssueHere);
+        return IssueStatus.Queued;
+    }
+}
+
 /// <summary>IORING_OP_READV, IORING_OP_WRITEV: an array of struct iovec, copied when the request is prepared.</summary>
 internal sealed class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
 {
@@ -254,6 +319,11 @@ internal sealed class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
         Errno e = request.Origin.Mm.CopyIn(new UserPtr(request.Sqe.addr), MemoryMarshal.AsBytes(vectors));
         if (e != Errno.OK)
             return e;
+        if ((request.Flags & RequestFlags.BufferSelect) != 0)
+        {
+            request.Wanted = request.Length = Math.Min(vectors[0].Length, MemoryManager.MAX_RW_COUNT);
+            return Errno.OK;
+        }
         ulong total = 0;
         foreach (ref IoVec vector in vectors)
         {
@@ -267,6 +337,10 @@ internal sealed class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
         request.Length = total;
         return Errno.OK;
     }
+
+    /// <inheritdoc/>
+    protected override void SetBuffer(Request request, ulong address)
+        => request.Vectors[0] = new IoVec { Base = address, Length = request.Length };
 
     /// <inheritdoc/>
     protected override Errno Import(Request request, IoVector into, IssueFlags flags, PinnedRange? pin)
