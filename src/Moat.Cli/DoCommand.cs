@@ -41,6 +41,13 @@ internal sealed class DoCommand : Command
         DefaultValueFactory = _ => SentryOptions.DefaultTaskLimit,
     };
 
+    private readonly Option<string> _network = new("--network")
+    {
+        Description = "host: the host's network; none: a loopback inside the sandbox and nothing else",
+        HelpName = "host|none",
+        DefaultValueFactory = _ => "host",
+    };
+
     private readonly Option<bool> _stats = new("--stats") { Description = "At the end, say what was asked of Moat and how it was served" };
 
     private readonly Option<bool> _denyIoUring = new("--deny-host-io-uring") { Hidden = true };
@@ -63,6 +70,7 @@ internal sealed class DoCommand : Command
         Options.Add(_environment);
         Options.Add(_memory);
         Options.Add(_pids);
+        Options.Add(_network);
         Options.Add(_stats);
         Options.Add(_denyIoUring);
         Arguments.Add(_program);
@@ -122,6 +130,8 @@ internal sealed class DoCommand : Command
         int pids = parsed.GetValue(_pids);
         if (pids <= 0)
             return $"--pids: {pids} leaves no room for a process";
+        if (parsed.GetValue(_network) is not ("host" or "none") and var network)
+            return $"--network: {network} is neither host nor none";
         byte[][] arguments = ProcessBytes.LastArguments(_programArguments);
         options = new SentryOptions
         {
@@ -133,6 +143,7 @@ internal sealed class DoCommand : Command
             Volumes = [.. volumes],
             MemoryLimit = memory,
             TaskLimit = pids,
+            Network = parsed.GetValue(_network) == "none" ? NetworkMode.None : NetworkMode.Host,
         };
         return null;
     }

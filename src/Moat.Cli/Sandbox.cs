@@ -34,6 +34,7 @@ internal static class Sandbox
         {
             Log = DebugLog.Sink is null ? null : DebugLog.Write,
             Report = static text => Message.Fail(ExitCode.MoatFailure, text),
+            Network = options.Network,
             UringTrace = trace ? new UringTracer() : null,
         };
         Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out string problem);

@@ -40,6 +40,8 @@ public static unsafe class HostSockets
     /// <summary>struct sockaddr_storage's size: no address is longer.</summary>
     public const int AddressSize = 128;
 
+    private static bool s_ignoresPipe;
+
     private const int SOCK_NONBLOCK = 0x800, SOCK_CLOEXEC = 0x80000;
 
     /// <summary>socket(2). EPERM, EACCES, EAFNOSUPPORT, EPROTONOSUPPORT, ESOCKTNOSUPPORT, EMFILE, ENFILE, ENOBUFS.</summary>
@@ -131,13 +133,31 @@ public static unsafe class HostSockets
     public static long Send(int fd, void* buffer, ulong length, int flags)
         => HostSyscall.Call(44, fd, (long)buffer, (long)length, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 
-    /// <summary>sendfile(2): from a file at an offset to a socket. Bytes, EAGAIN.</summary>
+    /// <summary>sendfile(2): from a file at an offset to a socket, without SIGPIPE. Bytes, EAGAIN.</summary>
     public static long SendFile(int socket, int file, ref long offset, ulong length)
     {
+        // There is no MSG_NOSIGNAL here.
+        if (!s_ignoresPipe)
+        {
+            HostSyscall.Ignore(13 /* SIGPIPE */);
+            s_ignoresPipe = true;
+        }
         long at = offset;
         long r = HostSyscall.Call(40, socket, file, (long)&at, (long)length);
         offset = at;
         return r;
+    }
+
+    /// <summary>SIOCGIFCONF: fills in struct ifreq entries; their bytes or -errno.</summary>
+    public static long ListInterfaces(int fd, Span<byte> entries)
+    {
+        fixed (byte* p = entries)
+        {
+            // SAFETY: struct ifconf: length, padding, pointer.
+            long* configuration = stackalloc long[2] { entries.Length, (long)p };
+            long r = HostSyscall.Call(16, fd, 0x8912, (long)configuration);
+            return r < 0 ? r : (int)configuration[0];
+        }
     }
 
     private const int MSG_DONTWAIT = 0x40, MSG_NOSIGNAL = 0x4000;

@@ -14,6 +14,15 @@ public static unsafe partial class HostSyscall
     /// <summary>A descriptor for a process, close-on-exec (man 2 pidfd_open), or -errno.</summary>
     public static int PidfdOpen(int pid) => (int)Call(434, pid);
 
+    /// <summary>Ignores a signal in this process (man 2 sigaction, SIG_IGN).</summary>
+    public static void Ignore(int signal)
+    {
+        // struct sigaction: handler, flags, restorer, mask.
+        long* action = stackalloc long[4] { 1 /* SIG_IGN */, 0, 0, 0 };
+        // SAFETY: action outlives the call.
+        Call(13 /* rt_sigaction */, signal, (long)action, 0, 8);
+    }
+
     /// <summary>Sends a signal to the process behind a pidfd. Returns 0 or -errno (man 2 pidfd_send_signal).</summary>
     public static int PidfdSendSignal(int pidfd, int signal) => (int)CallQuick(424, pidfd, signal);
 

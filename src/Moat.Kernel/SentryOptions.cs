@@ -6,6 +6,16 @@ namespace Moat.Kernel;
 /// <param name="ReadOnly">Writing answers EROFS.</param>
 internal sealed record Volume(string Source, string Destination, bool ReadOnly);
 
+/// <summary>Which network a sandbox has (<c>--network</c>).</summary>
+internal enum NetworkMode
+{
+    /// <summary>The host's.</summary>
+    Host,
+
+    /// <summary>A loopback of its own and nothing else.</summary>
+    None,
+}
+
 /// <summary>What a sandbox is started with: the command line of <c>moat do</c>, checked for form only.</summary>
 internal sealed record SentryOptions
 {
@@ -38,6 +48,9 @@ internal sealed record SentryOptions
 
     /// <summary>Most guest memory, bytes; running out is ENOMEM. 0: as much as the host gives.</summary>
     public ulong MemoryLimit { get; init; }
+
+    /// <summary>What AF_INET, AF_INET6 and AF_NETLINK reach.</summary>
+    public NetworkMode Network { get; init; }
 }
 
 /// <summary>How the first process ended, or why it never began.</summary>

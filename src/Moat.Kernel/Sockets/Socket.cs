@@ -229,7 +229,7 @@ internal abstract class Socket : FileDescription
                 value = GetOutputQueued();
                 break;
             default:
-                return Errno.ENOTTY;
+                return Inet.InterfaceIoctls.Serve(task, command, argument);
         }
         return value.IsError ? value : task.Mm.Write(new UserPtr<int>(argument), (int)value.Value);
     }

@@ -1,3 +1,4 @@
+using Moat.Kernel.Sockets.Inet;
 using Moat.Kernel.Tasks;
 
 namespace Moat.Kernel.Sockets;
@@ -27,6 +28,8 @@ internal static class SocketFamilies
     private static SocketFamily?[] Build()
     {
         SocketFamily?[] families = new SocketFamily?[AddressFamily.AF_MAX];
+        families[AddressFamily.AF_INET] = new InetFamily(AddressFamily.AF_INET);
+        families[AddressFamily.AF_INET6] = new InetFamily(AddressFamily.AF_INET6);
         return families;
     }
 

@@ -75,7 +75,9 @@ internal static class SocketIo
     /// <summary>Receives a message: with MSG_WAITALL of a stream all that was asked for.</summary>
     public static SysResult Receive(Task task, Socket socket, SocketMessage message)
     {
-        bool noWait = socket.IsNonBlocking || (message.Flags & MsgFlags.MSG_DONTWAIT) != 0;
+        // Errors and urgent data are there or not; nobody waits for them.
+        const MsgFlags Never = MsgFlags.MSG_DONTWAIT | MsgFlags.MSG_ERRQUEUE | MsgFlags.MSG_OOB;
+        bool noWait = socket.IsNonBlocking || (message.Flags & Never) != 0;
         using SocketWait wait = new(task, socket, Readable, socket.ReceiveTimeout);
         while (true)
         {

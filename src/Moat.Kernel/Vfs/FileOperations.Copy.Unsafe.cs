@@ -1,5 +1,6 @@
 using Moat.Host;
 using Moat.Kernel.Memory;
+using Moat.Kernel.Sockets.Inet;
 
 namespace Moat.Kernel.Vfs;
 
@@ -29,6 +30,13 @@ internal static partial class FileOperations
                 return copied;
             }
             // Whatever the host has against it, the loop below tells.
+        }
+        if (from.HostDescriptor >= 0 && to is HostSocket socket)
+        {
+            SysResult sent = new(HostSockets.SendFile(socket.HostFd, from.HostDescriptor, ref fromOffset, Math.Min(length, MaxCount)));
+            // What the host cannot send from goes through memory.
+            if (sent.Error is not (Errno.EINVAL or Errno.ENOSYS))
+                return sent;
         }
         return CopyThrough(from, ref fromOffset, to, ref toOffset, length);
     }
