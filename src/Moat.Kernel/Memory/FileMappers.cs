@@ -9,6 +9,16 @@ internal sealed class FileMappers
     private readonly Lock _lock = new();
     private readonly Dictionary<MemoryManager, ulong> _mapped = [];
 
+    /// <summary>How many address spaces map it.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+                return _mapped.Count;
+        }
+    }
+
     /// <summary>One mapping more, of this many bytes. Only memory managers call it.</summary>
     internal void Add(MemoryManager mm, ulong bytes)
     {

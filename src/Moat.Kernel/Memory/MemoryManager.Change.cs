@@ -15,6 +15,35 @@ internal sealed partial class MemoryManager
         return error;
     }
 
+    /// <summary>
+    /// shmdt(2): removes what is left of the System V segment that was attached at an address. EINVAL when there is none.
+    /// </summary>
+    public Errno DetachShared(ulong address)
+    {
+        _access.EnterWrite();
+        Errno error = Errno.EINVAL;
+        IMappable? segment = null;
+        for (int i = _vmas.IndexAtOrAbove(address); i < _vmas.Count;)
+        {
+            Vma vma = _vmas[i];
+            if (vma.File is not Ipc.SharedAttachment { Segment.Length: var length } || vma.Start - vma.FileOffset != address
+                || (segment is not null && vma.File != segment))
+            {
+                // Only within what the segment can cover.
+                if (segment is Ipc.SharedAttachment known && vma.Start >= address + known.Segment.Length)
+                    break;
+                i++;
+                continue;
+            }
+            segment = vma.File;
+            error = UnmapLocked(vma.Start, vma.End);
+            if (error != Errno.OK)
+                break;
+        }
+        _access.ExitWrite();
+        return error;
+    }
+
     private Errno UnmapLocked(ulong start, ulong end)
     {
         if (_vmas.Count >= MaxMappings && _vmas.Find(start) is { } whole && whole.Start < start && whole.End > end)

@@ -30,15 +30,20 @@ internal sealed partial class Task
     /// Sleeps until <see cref="Wake"/>, a deliverable signal, or the deadline (host CLOCK_MONOTONIC, nanoseconds). Only this task's
     /// own sentry thread calls it, holding no lock.
     /// </summary>
-    public WaitOutcome Block(long deadline = Forever) => BlockAny(deadline, beside: false);
+    public WaitOutcome Block(long deadline = Forever) => BlockAny(deadline, beside: false, killable: false);
 
-    private WaitOutcome BlockAny(long deadline, bool beside)
+    /// <summary>
+    /// As <see cref="Block"/>, but only the end of the process interrupts it: for waits that Linux calls killable.
+    /// </summary>
+    public WaitOutcome BlockKillable(long deadline = Forever) => BlockAny(deadline, beside: false, killable: true);
+
+    private WaitOutcome BlockAny(long deadline, bool beside, bool killable)
     {
         _blocked = true;
         // Orders "no longer in guest code" before the look; see Interrupt.
         Interlocked.MemoryBarrier();
         RunIoUringWork();
-        if (HasDeliverableSignal)
+        if (killable ? IsKilled : HasDeliverableSignal)
         {
             _blocked = false;
             return WaitOutcome.Interrupted;
@@ -49,31 +54,7 @@ internal sealed partial class Task
         bool token = beside ? _parker.WaitBeside(deadline) : _parker.Wait(deadline);
         Thread.EndBlock();
         _blocked = false;
-        if (HasDeliverableSignal)
-            return WaitOutcome.Interrupted;
-        return token ? WaitOutcome.Woken : WaitOutcome.TimedOut;
-    }
-
-    /// <summary>
-    /// As <see cref="Block"/>, but only the end of the process interrupts it: for waits that Linux calls killable.
-    /// </summary>
-    public WaitOutcome BlockKillable(long deadline = Forever)
-    {
-        _blocked = true;
-        Interlocked.MemoryBarrier();
-        RunIoUringWork();
-        if (IsKilled)
-        {
-            _blocked = false;
-            return WaitOutcome.Interrupted;
-        }
-        if (Tracer.Active)
-            Tracer.Unfinished(this);
-        Thread.BeginBlock();
-        bool token = _parker.Wait(deadline);
-        Thread.EndBlock();
-        _blocked = false;
-        if (IsKilled)
+        if (killable ? IsKilled : HasDeliverableSignal)
             return WaitOutcome.Interrupted;
         return token ? WaitOutcome.Woken : WaitOutcome.TimedOut;
     }
@@ -84,7 +65,7 @@ internal sealed partial class Task
     public HostPollList HostDescriptors => _parker.Descriptors;
 
     /// <summary>As <see cref="Block"/>, but readiness of one of <see cref="HostDescriptors"/> ends it too.</summary>
-    public WaitOutcome BlockBeside(long deadline = Forever) => BlockAny(deadline, beside: true);
+    public WaitOutcome BlockBeside(long deadline = Forever) => BlockAny(deadline, beside: true, killable: false);
 
     /// <summary>As <see cref="Block"/>, but readiness of one host descriptor ends it too.</summary>
     public WaitOutcome BlockOn(int hostDescriptor, PollEvents events, long deadline = Forever)
@@ -124,6 +105,12 @@ internal sealed partial class Task
         queue.Remove(_waitEntry);
         return outcome;
     }
+
+    /// <summary>Enters a queue; look at the state again before <see cref="Block"/>, or hold the lock that changes it.</summary>
+    public void BeginWait(WaitQueue queue, PollEvents mask) => queue.Add(_waitEntry, mask);
+
+    /// <summary>Leaves the queue.</summary>
+    public void EndWait(WaitQueue queue) => queue.Remove(_waitEntry);
 
     private sealed class TaskWaitEntry(Task task) : WaitEntry
     {

@@ -124,6 +124,7 @@ internal sealed partial class Task
         {
             Group.DeleteTimers(all: true);
             Group.SetExecutable(null);
+            Group.UndoSemaphores();
         }
         Sentry.TaskEnded(this, last);
     }
