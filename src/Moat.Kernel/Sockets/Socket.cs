@@ -107,6 +107,11 @@ internal abstract class Socket : FileDescription
     public abstract Errno GetPeerName(Span<byte> name, out int length);
 
     /// <summary>
+    /// Before each <see cref="Send"/>, without the memory manager's access: looks names up. Any error ends the call.
+    /// </summary>
+    public virtual Errno PrepareSend(SocketMessage message) => Errno.OK;
+
+    /// <summary>
     /// Sends. Bytes taken, or EAGAIN (POLLOUT), EPIPE, ENOTCONN, EMSGSIZE, EDESTADDRREQ... SIGPIPE is raised by callers where
     /// <see cref="FileDescription.RaisesSigpipe"/>.
     /// </summary>

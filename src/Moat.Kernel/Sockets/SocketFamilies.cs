@@ -1,4 +1,5 @@
 using Moat.Kernel.Sockets.Inet;
+using Moat.Kernel.Sockets.Unix;
 using Moat.Kernel.Tasks;
 
 namespace Moat.Kernel.Sockets;
@@ -30,6 +31,7 @@ internal static class SocketFamilies
         SocketFamily?[] families = new SocketFamily?[AddressFamily.AF_MAX];
         families[AddressFamily.AF_INET] = new InetFamily(AddressFamily.AF_INET);
         families[AddressFamily.AF_INET6] = new InetFamily(AddressFamily.AF_INET6);
+        families[AddressFamily.AF_UNIX] = new UnixFamily();
         return families;
     }
 

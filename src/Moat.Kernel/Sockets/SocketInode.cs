@@ -9,9 +9,21 @@ internal sealed class SocketInode(ulong number, Credentials creator, Timespec cr
 {
     private static readonly ulong s_device = DeviceNumber.NextAnonymous();
 
-    private InodePermissions _permissions = new(FileMode.S_IFSOCK | 0x1ff, creator.FsUid, creator.FsGid);
+    private uint _mode = FileMode.S_IFSOCK | 0x1ff, _uid = creator.FsUid, _gid = creator.FsGid;
 
-    public override InodePermissions Permissions => _permissions;
+    public override InodePermissions Permissions => new(_mode, _uid, _gid);
+
+    /// <summary>The mode is what a path gets that the socket is bound to later; times are not kept.</summary>
+    public override Errno SetAttributes(in AttributeChange change)
+    {
+        if (change.Has(AttributeMask.Mode))
+            _mode = FileMode.S_IFSOCK | change.Mode;
+        if (change.Has(AttributeMask.Uid))
+            _uid = change.Uid;
+        if (change.Has(AttributeMask.Gid))
+            _gid = change.Gid;
+        return Errno.OK;
+    }
 
     public override Errno GetStat(out FileStat stat)
     {

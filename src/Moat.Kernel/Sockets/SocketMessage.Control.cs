@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Moat.Kernel.Syscalls;
+using Moat.Kernel.Time;
 
 namespace Moat.Kernel.Sockets;
 
@@ -98,6 +99,16 @@ internal sealed partial class SocketMessage
             length = room;
         }
         AppendControl(level, type, data[..(length - s_headerSize)]);
+    }
+
+    /// <summary>Adds SCM_TIMESTAMP or SCM_TIMESTAMPNS; <paramref name="time"/>: CLOCK_REALTIME, nanoseconds.</summary>
+    public void PutTimestamp(long time, bool nanoseconds)
+    {
+        Timespec stamp = HostClock.ToTimespec(time);
+        if (!nanoseconds)
+            stamp.Nanoseconds /= 1000;
+        PutControl(SocketOption.SOL_SOCKET, nanoseconds ? SocketOption.SO_TIMESTAMPNS : SocketOption.SO_TIMESTAMP,
+            MemoryMarshal.AsBytes(new ReadOnlySpan<Timespec>(in stamp)));
     }
 
     /// <summary>Appends what fits: the next one begins at a multiple of eight bytes, or where the room ends.</summary>

@@ -62,6 +62,18 @@ internal sealed partial class SocketMessage
     /// <summary>Bytes in <see cref="Name"/>; 0: none.</summary>
     public int NameLength { get; set; }
 
+    /// <summary>The process and user that sent what is received, once known; only packets of the same sender join it.</summary>
+    public UCred Sender;
+
+    /// <summary><see cref="Sender"/> is known.</summary>
+    public bool HasSender { get; set; }
+
+    /// <summary>The control message that tells of it has been put.</summary>
+    public bool SenderIsPut { get; set; }
+
+    /// <summary>Where <see cref="Name"/> leads, found by <see cref="Socket.PrepareSend"/>.</summary>
+    public Socket? Destination { get; set; }
+
     /// <summary>The address that a send was given.</summary>
     public ReadOnlySpan<byte> NameBytes => Name.AsSpan(0, NameLength);
 
@@ -105,7 +117,8 @@ internal sealed partial class SocketMessage
     {
         Done = 0;
         ResultFlags = MsgFlags.None;
-        IsComplete = false;
+        IsComplete = HasSender = SenderIsPut = false;
+        Destination = null;
         NameLength = 0;
         _nameAddress = 0;
         _vectorCount = 0;
@@ -219,8 +232,11 @@ internal sealed partial class SocketMessage
     /// <summary>Attempts a send: translates and calls the socket.</summary>
     public SysResult TrySend(Socket socket)
     {
+        SysResult result = socket.PrepareSend(this);
+        if (result.IsError)
+            return result;
         _mm.BeginAccess();
-        SysResult result = Import(MapAccess.Read);
+        result = Import(MapAccess.Read);
         if (!result.IsError)
             result = socket.Send(this);
         _mm.EndAccess();

@@ -1,5 +1,6 @@
 using Moat.Kernel.Memory;
 using Moat.Kernel.Pipes;
+using Moat.Kernel.Sockets;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 using Moat.Platform;
@@ -137,7 +138,8 @@ internal static class SpliceSyscalls
     /// <summary>Waits for what a splice lacks. False: the call ends with <paramref name="result"/>.</summary>
     private static bool Wait(Task task, SpliceWait wait, uint flags, ref SysResult result)
     {
-        if (wait.File is null || wait.File.IsNonBlocking || (wait.File is PipeFile && (flags & SpliceOperations.SPLICE_F_NONBLOCK) != 0))
+        bool heeds = wait.File is PipeFile || (wait.File is Socket && (wait.Events & PollEvents.POLLIN) != 0);
+        if (wait.File is null || wait.File.IsNonBlocking || (heeds && (flags & SpliceOperations.SPLICE_F_NONBLOCK) != 0))
             return false;
         if (task.WaitFor(wait.File, wait.Events) == WaitOutcome.Woken)
             return true;

@@ -207,6 +207,7 @@ internal sealed class FdTable
         file.OnDescriptorClosed(this);
         file.DropTableLocks(this);
         file.DropReference();
+        file.AfterDescriptorClosed();
     }
 
     private void Grow(int fd)

@@ -159,6 +159,14 @@ internal abstract partial class FileDescription
     {
     }
 
+    /// <summary>As <see cref="OnDescriptorClosed"/>, when the descriptor's reference has been given back; the description may be gone.</summary>
+    public virtual void AfterDescriptorClosed()
+    {
+    }
+
+    /// <summary>References there are now: descriptors, calls in progress, requests, packets on their way.</summary>
+    internal int References => Volatile.Read(ref _references);
+
     /// <summary>The last reference is gone: give everything back. Called once; no other call is running or follows.</summary>
     protected virtual void Release()
     {

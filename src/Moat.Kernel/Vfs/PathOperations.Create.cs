@@ -19,6 +19,10 @@ internal static partial class PathOperations
         };
     }
 
+    /// <summary>The name of a socket that is bound to a path (man 7 unix), and where it is. EEXIST.</summary>
+    public static Errno MakeSocket(in Caller caller, ReadOnlySpan<char> path, uint mode, out VfsPath place)
+        => Make(in caller, Syscalls.Fd.AT_FDCWD, path, (mode & 0x1ff) | FileMode.S_IFSOCK, 0, null, out place);
+
     /// <summary>symlinkat(2). ENOENT for an empty target.</summary>
     public static Errno MakeLink(in Caller caller, ReadOnlySpan<char> target, int dirfd, ReadOnlySpan<char> path)
         => target.Length == 0 ? Errno.ENOENT : Make(in caller, dirfd, path, FileMode.S_IFLNK | 0x1ff, 0, target.ToString());
@@ -69,7 +73,11 @@ internal static partial class PathOperations
     }
 
     private static Errno Make(in Caller caller, int dirfd, ReadOnlySpan<char> path, uint mode, ulong rdev, string? target)
+        => Make(in caller, dirfd, path, mode, rdev, target, out _);
+
+    private static Errno Make(in Caller caller, int dirfd, ReadOnlySpan<char> path, uint mode, ulong rdev, string? target, out VfsPath place)
     {
+        place = default;
         PathWalker walker = new(in caller, path);
         try
         {
@@ -90,7 +98,7 @@ internal static partial class PathOperations
                 string name = walker.Last.ToString();
                 error = directory.Inode.Create(name, in what, out Inode? made);
                 if (error == Errno.OK)
-                    directory.Dentry.Attach(name, made!);
+                    place = new VfsPath(directory.Mount, directory.Dentry.Attach(name, made!));
                 return error;
             }
         }
