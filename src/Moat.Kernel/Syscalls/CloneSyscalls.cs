@@ -97,7 +97,7 @@ internal static class CloneSyscalls
         if (request.Has(CloneFlags.CLONE_THREAD) && request.Has(CloneFlags.CLONE_NEWUSER | CloneFlags.CLONE_NEWPID))
             return Errno.EINVAL;
         // The first process has nobody beside it.
-        if (request.Has(CloneFlags.CLONE_PARENT) && task.Group.Parent is null)
+        if (request.Has(CloneFlags.CLONE_PARENT) && task.Group == task.Sentry.First)
             return Errno.EINVAL;
         if (request.Has(Namespaces | CloneFlags.CLONE_NEWTIME))
             return Errno.EPERM;

@@ -144,14 +144,15 @@ internal sealed class ProcessTree(Sentry sentry)
         }
     }
 
-    private ThreadGroup? FindHeir(ThreadGroup group)
+    /// <summary>The nearest ancestor that asked for orphans (PR_SET_CHILD_SUBREAPER), or null.</summary>
+    private static ThreadGroup? FindHeir(ThreadGroup group)
     {
         for (ThreadGroup? p = group.Parent; p is not null; p = p.Parent)
         {
             if (p.IsChildSubreaper && !p.IsExiting)
                 return p;
         }
-        return sentry.First is { IsExiting: false } first && first != group ? first : null;
+        return null;
     }
 
     private static void TellParentDeath(ThreadGroup child, ThreadGroup parent)

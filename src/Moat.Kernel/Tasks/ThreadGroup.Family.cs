@@ -5,11 +5,13 @@ namespace Moat.Kernel.Tasks;
 /// <summary>Relatives. What changes here changes under the lock of <see cref="ProcessTree"/>.</summary>
 internal sealed partial class ThreadGroup
 {
-    /// <summary>Who waits for this process; null for the first one and for what outlives the sandbox's first process.</summary>
+    /// <summary>
+    /// Who waits for this process; null for the first one and for orphans, whose ends the sandbox itself takes note of, as init does.
+    /// </summary>
     public ThreadGroup? Parent { get; set; }
 
-    /// <summary>The parent's process id; 0 without a parent.</summary>
-    public int ParentId => Parent?.Id ?? 0;
+    /// <summary>The parent's process id: 0 for the first process, 1 for orphans.</summary>
+    public int ParentId => Parent is { } parent ? parent.Id : this == Sentry.First ? 0 : 1;
 
     /// <summary>The parent's thread that made this process, or another one after that has ended (__WNOTHREAD, PR_SET_PDEATHSIG).</summary>
     public Task? Creator { get; set; }
