@@ -133,6 +133,20 @@ public static unsafe class HostSockets
     public static long Send(int fd, void* buffer, ulong length, int flags)
         => HostSyscall.Call(44, fd, (long)buffer, (long)length, flags | MSG_DONTWAIT | MSG_NOSIGNAL);
 
+    /// <summary>Receives a datagram into a buffer of the sentry's own.</summary>
+    public static long ReceiveBytes(int fd, Span<byte> buffer, int flags)
+    {
+        fixed (byte* p = buffer)
+            return Receive(fd, p, (ulong)buffer.Length, flags);
+    }
+
+    /// <summary>Sends a datagram of the sentry's own.</summary>
+    public static long SendBytes(int fd, ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* p = bytes)
+            return Send(fd, p, (ulong)bytes.Length, 0);
+    }
+
     /// <summary>sendfile(2): from a file at an offset to a socket, without SIGPIPE. Bytes, EAGAIN.</summary>
     public static long SendFile(int socket, int file, ref long offset, ulong length)
     {

@@ -1,4 +1,5 @@
 using Moat.Kernel.Sockets.Inet;
+using Moat.Kernel.Sockets.Netlink;
 using Moat.Kernel.Sockets.Unix;
 using Moat.Kernel.Tasks;
 
@@ -31,6 +32,7 @@ internal static class SocketFamilies
         SocketFamily?[] families = new SocketFamily?[AddressFamily.AF_MAX];
         families[AddressFamily.AF_INET] = new InetFamily(AddressFamily.AF_INET);
         families[AddressFamily.AF_INET6] = new InetFamily(AddressFamily.AF_INET6);
+        families[AddressFamily.AF_NETLINK] = new NetlinkFamily();
         families[AddressFamily.AF_UNIX] = new UnixFamily();
         return families;
     }

@@ -1,4 +1,5 @@
 using Moat.Kernel.Sockets.Inet;
+using Moat.Kernel.Sockets.Netlink;
 
 namespace Moat.Kernel;
 
@@ -8,6 +9,9 @@ internal sealed partial class Sentry
 
     /// <summary>Which network the guests have.</summary>
     public NetworkMode Network { get; init; }
+
+    /// <summary>The ports of netlink sockets.</summary>
+    public NetlinkPorts NetlinkPorts { get; } = new();
 
     /// <summary>Its interfaces.</summary>
     public NetworkInterfaces Interfaces => LazyInitializer.EnsureInitialized(ref _interfaces, () => new NetworkInterfaces(Network));
