@@ -7,15 +7,16 @@ public sealed unsafe partial class TrapThread
 {
     private const int FirstSpinNanoseconds = 6_000, ChunkNanoseconds = 3_000, SpinNanoseconds = 50_000;
 
-    // After a spin in vain the next ones are left out: 1, 2, 4, ... times.
-    private const int MaxSkip = 16;
+    // After a spin in vain, or when somebody waits for a core, the next ones are left out: 1, 2, 4, ... times. Who spins asks again
+    // after 16, 32, 64, ... hand-offs: a spin that takes somebody's core may well be answered, late.
+    private const int MaxSkip = 1024, FirstCheck = 16, MaxCheck = 1024;
 
     private static readonly uint s_firstSpin = Handoff.Steps(FirstSpinNanoseconds);
     private static readonly uint s_stubSpins = Handoff.Steps(SpinNanoseconds);
 
     private int _disposed;
     private bool _active, _permit;
-    private int _skip, _nextSkip = 1;
+    private int _skip, _nextSkip = 1, _handoffs, _nextCheck;
 
     /// <summary>Steps of one spin between two looks at the budget, and how many of them are worth a sleep.</summary>
     internal static uint SpinChunk { get; } = Handoff.Steps(ChunkNanoseconds);
@@ -64,10 +65,24 @@ public sealed unsafe partial class TrapThread
     {
         if (_permit)
         {
-            if (CoreBudget.Fits)
+            if (!CoreBudget.Fits)
+            {
+                DropPermit();
+                return false;
+            }
+
+            if (++_handoffs < _nextCheck)
                 return true;
-            DropPermit();
-            return false;
+            _handoffs = 0;
+            _nextCheck = Math.Min(2 * _nextCheck, MaxCheck);
+            if (CoreBudget.IsCrowded)
+            {
+                StopSpinning();
+                return false;
+            }
+
+            _nextSkip = Math.Max(1, _nextSkip / 2);
+            return true;
         }
 
         if (_skip > 0)
@@ -77,10 +92,22 @@ public sealed unsafe partial class TrapThread
         }
 
         if (!CoreBudget.TryTakePermit())
+        {
+            StopSpinning();
             return false;
+        }
+
         _permit = true;
+        (_handoffs, _nextCheck) = (0, FirstCheck);
         Volatile.Write(ref *(uint*)(_slot + Slot.Spins), s_stubSpins);
         return true;
+    }
+
+    private void StopSpinning()
+    {
+        DropPermit();
+        _skip = _nextSkip;
+        _nextSkip = Math.Min(2 * _nextSkip, MaxSkip);
     }
 
     private void DropPermit()
@@ -109,7 +136,6 @@ public sealed unsafe partial class TrapThread
         if (seen == _event)
             return Wait(spin);
         _event = seen;
-        _nextSkip = 1;
         return seen != 0;
     }
 
@@ -125,14 +151,11 @@ public sealed unsafe partial class TrapThread
                 if (seen != _event)
                 {
                     _event = seen;
-                    _nextSkip = 1;
                     return seen != 0;
                 }
             }
 
-            DropPermit();
-            _skip = _nextSkip;
-            _nextSkip = Math.Min(2 * _nextSkip, MaxSkip);
+            StopSpinning();
         }
 
         Interlocked.Exchange(ref *(uint*)(_slot + Slot.SentrySleeps), 1);
