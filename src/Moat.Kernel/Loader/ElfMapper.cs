@@ -90,7 +90,7 @@ internal static class ElfMapper
         ulong within = address & PageMask;
         ulong fileEnd = MemoryManager.PageUp(address + header.FileSize);
         MapAccess access = AccessOf(header.Flags);
-        MapRequest request = new() { Access = access, MaxAccess = MapRequest.All, Fixed = true };
+        MapRequest request = new() { Access = access, MaxAccess = MapRequest.All, Fixed = true, CopiesNow = true };
         if (header.FileSize != 0)
         {
             if (((header.Offset - header.Address) & PageMask) != 0 || header.Offset < within)

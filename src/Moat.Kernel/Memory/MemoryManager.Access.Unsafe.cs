@@ -17,7 +17,7 @@ internal sealed unsafe partial class MemoryManager
         // SAFETY: pinned for the copy.
         fixed (byte* p = destination)
         {
-            Errno error = Copy(source.Address, p, (ulong)destination.Length, toGuest: false);
+            Errno error = Copy(source.Address, p, (ulong)destination.Length, toGuest: false, out _);
             _access.ExitRead();
             return error;
         }
@@ -26,14 +26,9 @@ internal sealed unsafe partial class MemoryManager
     /// <summary>Copies <paramref name="source"/> into guest memory: all of it, or EFAULT (a prefix may be written).</summary>
     public Errno CopyOut(UserPtr destination, ReadOnlySpan<byte> source)
     {
-        _access.EnterRead();
         // SAFETY: pinned for the copy; only read from.
         fixed (byte* p = source)
-        {
-            Errno error = Copy(destination.Address, p, (ulong)source.Length, toGuest: true);
-            _access.ExitRead();
-            return error;
-        }
+            return CopyToGuest(destination.Address, p, (ulong)source.Length);
     }
 
     /// <summary>Reads one <typeparamref name="T"/> from guest memory, once.</summary>
@@ -43,7 +38,7 @@ internal sealed unsafe partial class MemoryManager
         T copy = default;
         // SAFETY: a local of the size given.
         _access.EnterRead();
-        Errno error = Copy(source.Address, (byte*)&copy, (ulong)sizeof(T), toGuest: false);
+        Errno error = Copy(source.Address, (byte*)&copy, (ulong)sizeof(T), toGuest: false, out _);
         _access.ExitRead();
         value = copy;
         return error;
@@ -55,10 +50,7 @@ internal sealed unsafe partial class MemoryManager
     {
         T copy = value;
         // SAFETY: a local of the size given.
-        _access.EnterRead();
-        Errno error = Copy(destination.Address, (byte*)&copy, (ulong)sizeof(T), toGuest: true);
-        _access.ExitRead();
-        return error;
+        return CopyToGuest(destination.Address, (byte*)&copy, (ulong)sizeof(T));
     }
 
     /// <summary>
@@ -78,7 +70,7 @@ internal sealed unsafe partial class MemoryManager
                 ulong at = source.Address + done;
                 // Never past the page: what follows the string may be inaccessible.
                 ulong n = Math.Min(Math.Min(Chunk, room - done), PageSize - (at & (PageSize - 1)));
-                if (Copy(at, p + done, n, toGuest: false) != Errno.OK)
+                if (Copy(at, p + done, n, toGuest: false, out _) != Errno.OK)
                 {
                     result = Errno.EFAULT;
                     break;
@@ -110,12 +102,32 @@ internal sealed unsafe partial class MemoryManager
     /// <paramref name="access"/>. Returns the bytes translated, fewer than <paramref name="length"/> when a page in the
     /// range is not accessible: the caller answers EFAULT when it gets none of a range that is not empty.
     /// </summary>
+    /// <remarks>Private pages of files may have to be copied first; then the lock is left for a moment, if <paramref name="into"/> is empty.</remarks>
     public ulong Translate(UserPtr address, ulong length, MapAccess access, IoVector into)
+    {
+        bool mayLeave = into.Remaining == 0;
+        ulong done = TranslatePieces(address.Address, length, access, into, out bool isBorrowed);
+        while (isBorrowed && mayLeave)
+        {
+            into.Truncate(0);
+            mayLeave = MakeOwnBetween(address.Address + done, length - done);
+            done = TranslatePieces(address.Address, length, access, into, out isBorrowed);
+        }
+        return done;
+    }
+
+    private ulong TranslatePieces(ulong address, ulong length, MapAccess access, IoVector into, out bool isBorrowed)
     {
         ulong done = 0;
         bool write = (access & MapAccess.Write) != 0;
-        while (done < length && TryGetPiece(address.Address + done, length - done, write, out Piece piece))
+        isBorrowed = false;
+        while (done < length)
         {
+            if (!TryGetPiece(address + done, length - done, write, out Piece piece))
+            {
+                isBorrowed = piece.IsBorrowed;
+                break;
+            }
             into.Add(piece.Host, piece.Length);
             into.MayFault |= piece.MayFault;
             done += piece.Length;
@@ -130,15 +142,23 @@ internal sealed unsafe partial class MemoryManager
     public Errno TranslateVector(UserPtr iovec, int count, MapAccess access, IoVector into)
     {
         ulong before = into.Remaining;
-        Errno error = WalkVector(iovec, count, access, into, null);
-        if (error != Errno.OK)
+        for (bool mayLeave = before == 0; ;)
+        {
+            Errno error = WalkVector(iovec, count, access, into, null, out IoVec borrowed);
+            if (error == Errno.OK && (borrowed.Length == 0 || !mayLeave))
+                return borrowed.Length != 0 && into.Remaining == before ? Errno.EFAULT : Errno.OK;
             into.Truncate(before);
-        return error;
+            if (error != Errno.OK)
+                return error;
+            mayLeave = MakeOwnBetween(borrowed.Base, borrowed.Length);
+        }
     }
 
-    private Errno WalkVector(UserPtr iovec, int count, MapAccess access, IoVector? spans, PinnedRange? pins)
+    /// <summary>Translates or pins. <paramref name="borrowed"/>: where it stopped because pages have to be copied first; length 0: nowhere.</summary>
+    private Errno WalkVector(UserPtr iovec, int count, MapAccess access, IoVector? spans, PinnedRange? pins, out IoVec borrowed)
     {
         const int MaxEntries = 1024, Chunk = 64;
+        borrowed = default;
         if ((uint)count > MaxEntries)
             return Errno.EINVAL;
         IoVec* entries = stackalloc IoVec[Chunk];
@@ -158,13 +178,20 @@ internal sealed unsafe partial class MemoryManager
                 // After the first inaccessible byte the rest is only checked.
                 if (translated == total)
                 {
-                    UserPtr start = new(entries[k].Base);
-                    translated += spans is null ? PinPieces(start, length, access, pins!) : Translate(start, length, access, spans);
+                    ulong start = entries[k].Base, done;
+                    bool isBorrowed;
+                    if (spans is null)
+                        done = PinPieces(start, length, access, pins!, out isBorrowed);
+                    else
+                        done = TranslatePieces(start, length, access, spans, out isBorrowed);
+                    if (isBorrowed)
+                        borrowed = new IoVec { Base = start + done, Length = length - done };
+                    translated += done;
                 }
                 total += length;
             }
         }
-        return total > 0 && translated == 0 ? Errno.EFAULT : Errno.OK;
+        return total > 0 && translated == 0 && borrowed.Length == 0 ? Errno.EFAULT : Errno.OK;
     }
 
     private static bool HasNegativeLength(IoVec* entries, int count)
@@ -186,16 +213,36 @@ internal sealed unsafe partial class MemoryManager
         /// <summary>A host file's: only SafeCopy and host calls may touch it.</summary>
         public bool MayFault;
 
+        /// <summary>No piece, but there will be one once <see cref="MakeOwn"/> has copied it.</summary>
+        public bool IsBorrowed;
+
         /// <summary>The mapping of a host file's piece.</summary>
         public HostView? View;
     }
 
-    private Errno Copy(ulong address, byte* buffer, ulong length, bool toGuest)
+    private Errno CopyToGuest(ulong address, byte* buffer, ulong length)
     {
+        while (true)
+        {
+            _access.EnterRead();
+            Errno error = Copy(address, buffer, length, toGuest: true, out ulong borrowed);
+            _access.ExitRead();
+            if (borrowed == 0 || !MakeOwn(borrowed, address + length - borrowed))
+                return error;
+        }
+    }
+
+    /// <summary><paramref name="borrowed"/>: the address that has to be copied before it can be written; 0: none.</summary>
+    private Errno Copy(ulong address, byte* buffer, ulong length, bool toGuest, out ulong borrowed)
+    {
+        borrowed = 0;
         while (length > 0)
         {
             if (!TryGetPiece(address, length, toGuest, out Piece piece))
+            {
+                borrowed = piece.IsBorrowed ? address : 0;
                 return Errno.EFAULT;
+            }
             byte* from = toGuest ? buffer : piece.Host;
             byte* to = toGuest ? piece.Host : buffer;
             if (piece.MayFault)
@@ -226,7 +273,7 @@ internal sealed unsafe partial class MemoryManager
             return false;
         ulong within = address - vma.Start;
         piece.Length = Math.Min(Math.Min(length, vma.End - address), 1UL << 30);
-        if (vma.Kind is VmaKind.Frames or VmaKind.FileMemory)
+        if (vma.Kind == VmaKind.Frames || (vma.Kind == VmaKind.FileMemory && !(write && vma.IsBorrowed)))
         {
             piece.Host = Frames.Pointer(vma.Offset + within);
             return true;
@@ -236,6 +283,11 @@ internal sealed unsafe partial class MemoryManager
 
     private bool TryGetFilePiece(Vma vma, ulong within, bool write, ref Piece piece)
     {
+        if (write && (vma.IsBorrowed || IsMissing(vma)))
+        {
+            piece.IsBorrowed = true;
+            return false;
+        }
         if (vma.Kind == VmaKind.HostFile)
         {
             piece.View = ViewOf(vma);
@@ -245,8 +297,8 @@ internal sealed unsafe partial class MemoryManager
             piece.MayFault = true;
             return true;
         }
-        // Beyond the end of a file when it was mapped: the file may have grown. Private writable pages appear by a fault only.
-        if (vma.File is null || vma.IsGuard || (!vma.IsShared && (vma.Access & MapAccess.Write) != 0))
+        // Beyond the end of a file when it was mapped: the file may have grown.
+        if (vma.File is null || vma.IsGuard)
             return false;
         ulong page = PageDown(within), offset = within - page;
         if (vma.File.Resolve(vma.FileOffset + page, PageUp(piece.Length + offset), out Backing backing) != Errno.OK

@@ -14,19 +14,23 @@ internal sealed unsafe partial class MemoryManager
         seen = 0;
         if ((address.Address & 3) != 0)
             return Errno.EINVAL;
-        _access.EnterRead();
-        Errno error = Errno.EFAULT;
-        if (TryGetPiece(address.Address, sizeof(uint), write: true, out Piece piece))
+        while (true)
         {
-            // SAFETY: an aligned word lies within one page; memory-file bytes never fault.
-            error = Errno.OK;
-            if (!piece.MayFault)
-                seen = Interlocked.CompareExchange(ref *(uint*)piece.Host, value, expected);
-            else if (!SafeCopy.CompareExchange32((uint*)piece.Host, expected, value, out seen))
-                error = Errno.EFAULT;
+            _access.EnterRead();
+            Errno error = Errno.EFAULT;
+            if (TryGetPiece(address.Address, sizeof(uint), write: true, out Piece piece))
+            {
+                // SAFETY: an aligned word lies within one page; memory-file bytes never fault.
+                error = Errno.OK;
+                if (!piece.MayFault)
+                    seen = Interlocked.CompareExchange(ref *(uint*)piece.Host, value, expected);
+                else if (!SafeCopy.CompareExchange32((uint*)piece.Host, expected, value, out seen))
+                    error = Errno.EFAULT;
+            }
+            _access.ExitRead();
+            if (!piece.IsBorrowed || !MakeOwn(address.Address, sizeof(uint)))
+                return error;
         }
-        _access.ExitRead();
-        return error;
     }
 
     /// <summary>Reads an aligned guest word in one step. EFAULT, EINVAL.</summary>

@@ -111,7 +111,7 @@ internal sealed partial class MemoryManager
             ulong next = vma.End;
             if (vma.Access == access || (vma.Kind == VmaKind.Reserved && access == MapAccess.None))
                 vma.Access = access;
-            else if (NeedsNewBacking(vma, access))
+            else if (vma.Kind == VmaKind.Reserved)
                 error = Remake(vma, access);
             else
                 error = ProtectRun(i, end, access, out next);
@@ -120,11 +120,6 @@ internal sealed partial class MemoryManager
         _vmas.MergeRange(start, end);
         return error;
     }
-
-    /// <summary>True when the access needs memory that is not there: a reservation, or a private file piece that becomes writable.</summary>
-    private static bool NeedsNewBacking(Vma vma, MapAccess access)
-        => vma.Kind == VmaKind.Reserved
-            || ((access & MapAccess.Write) != 0 && !vma.IsShared && (vma.Kind is VmaKind.HostFile or VmaKind.FileMemory));
 
     /// <summary>Makes a whole mapping anew with another access.</summary>
     private Errno Remake(Vma vma, MapAccess access)
@@ -140,14 +135,15 @@ internal sealed partial class MemoryManager
     private Errno ProtectRun(int first, ulong end, MapAccess access, out ulong next)
     {
         int i = first + 1;
+        MapAccess inGuest = GuestAccess(_vmas[first], access);
         while (i < _vmas.Count && _vmas[i].Start == _vmas[i - 1].End && _vmas[i].Start < end && (access & ~_vmas[i].MaxAccess) == 0
-            && _vmas[i].Access != access && !NeedsNewBacking(_vmas[i], access))
+            && _vmas[i].Access != access && _vmas[i].Kind != VmaKind.Reserved && GuestAccess(_vmas[i], access) == inGuest)
         {
             i++;
         }
         ulong start = _vmas[first].Start;
         next = _vmas[i - 1].End;
-        int result = Space.Protect(start, next - start, access);
+        int result = Space.Protect(start, next - start, inGuest);
         if (result < 0)
             return FromHost(result);
         for (; first < i; first++)

@@ -50,6 +50,8 @@ internal sealed partial class MemoryManager
             return (SIGSEGV, SEGV_PKUERR);
         if ((vma.Access & needed) == 0)
             return (SIGSEGV, SEGV_ACCERR);
+        if (needed == MapAccess.Write && vma.IsBorrowed)
+            return CopyForFault(vma, PageDown(fault.Address)) ? (0, 0) : (SIGBUS, BUS_ADRERR);
         if (fault.Signal == SIGBUS)
             return (SIGBUS, fault.Code);
         if (vma.Kind == VmaKind.Reserved)
@@ -72,15 +74,19 @@ internal sealed partial class MemoryManager
         for (int i = 0; i < _vmas.Count; i++)
         {
             Vma vma = _vmas[i];
-            if (vma.Kind != VmaKind.FileMemory || vma.FileOffset + vma.Length <= offset || !ReferenceEquals(vma.File!.Mappers, file))
+            // Private copies of what the file has no more go too.
+            if (vma.Kind is not (VmaKind.FileMemory or VmaKind.Frames) || vma.FileOffset + vma.Length <= offset || vma.File is null || !ReferenceEquals(vma.File.Mappers, file))
                 continue;
             if (vma.FileOffset < offset)
             {
                 _vmas.SplitAt(vma.Start + (offset - vma.FileOffset));
                 continue;
             }
-            if (Space.Unmap(vma.Start, vma.Length) >= 0)
-                vma.Kind = VmaKind.Reserved;
+            if (Space.Unmap(vma.Start, vma.Length) < 0)
+                continue;
+            if (vma.Kind == VmaKind.Frames)
+                Frames.Free(vma.Offset, vma.Length);
+            vma.Kind = VmaKind.Reserved;
         }
         _access.ExitWrite();
     }

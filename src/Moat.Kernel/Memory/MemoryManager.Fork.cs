@@ -15,7 +15,7 @@ internal sealed partial class MemoryManager
         _access.EnterWrite();
         try
         {
-            MemoryManager copy = new(Frames, Space.Fork(), MinAddress, MaxAddress)
+            MemoryManager copy = new(Frames, Space.Fork(), LowestAddress, MaxAddress)
             {
                 MapTop = MapTop,
                 StackLimit = StackLimit,

@@ -22,6 +22,7 @@ internal sealed partial class MemoryManager
         Errno error = ChangeFlags(start, end, VmaFlags.Locked, VmaFlags.None, privateMemoryOnly: false);
         if (error != Errno.OK || !populate)
             return error;
+        MakeOwn(start, end - start);
         return CheckPopulate(start, end, write: false) == Errno.OK && Space.Populate(start, end - start, write: false) >= 0
             ? Errno.OK : Errno.ENOMEM;
     }

@@ -39,6 +39,9 @@ internal struct MapRequest
     /// <summary>Make the pages present (MAP_POPULATE, MAP_LOCKED).</summary>
     public bool Populate;
 
+    /// <summary>Copy private writable pages of a file now rather than when they are written: most of them will be.</summary>
+    public bool CopiesNow;
+
     /// <summary>Read, write, execute.</summary>
     public const MapAccess All = MapAccess.Read | MapAccess.Write | MapAccess.Execute;
 }
@@ -94,7 +97,7 @@ internal sealed partial class MemoryManager
         if (request.File is ZeroDevice || (request.File is null && (request.Flags & VmaFlags.Shared) != 0))
             error = ReplaceFile(model);
         if (error == Errno.OK)
-            error = MapPieces(model);
+            error = MapPieces(model, copies: request.CopiesNow || request.Populate);
         _vmas.Recycle(model);
         return error == Errno.OK ? start : error;
     }
@@ -191,13 +194,14 @@ internal sealed partial class MemoryManager
 
     /// <summary>
     /// Makes the mapping that <paramref name="model"/> describes (range, access, flags, file), in place of all that is
-    /// in its range: finds what is behind it, piece by piece, maps that in the guest, and enters it.
+    /// in its range: finds what is behind it, piece by piece, maps that in the guest, and enters it. <paramref name="copies"/>: private
+    /// writable pages of a file are copied rather than borrowed.
     /// </summary>
-    private Errno MapPieces(Vma model)
+    private Errno MapPieces(Vma model, bool copies = false)
     {
         // Registered before what is replaced is discarded: a file that is mapped over itself stays alive.
         AddToFile(model);
-        Errno error = Prepare(model);
+        Errno error = Prepare(model, copies);
         if (error != Errno.OK)
         {
             FreeNewFrames();
@@ -247,8 +251,8 @@ internal sealed partial class MemoryManager
 
     private int MapInGuest(Vma vma, bool hadPages) => vma.Kind switch
     {
-        VmaKind.Frames or VmaKind.FileMemory => Space.MapMemory(vma.Start, vma.Length, vma.Offset, vma.Access),
-        VmaKind.HostFile => Space.MapHostFile(vma.Start, vma.Length, vma.HostFd, vma.Offset, vma.Access, vma.IsShared),
+        VmaKind.Frames or VmaKind.FileMemory => Space.MapMemory(vma.Start, vma.Length, vma.Offset, GuestAccess(vma, vma.Access)),
+        VmaKind.HostFile => Space.MapHostFile(vma.Start, vma.Length, vma.HostFd, vma.Offset, GuestAccess(vma, vma.Access), vma.IsShared),
         _ => hadPages ? Space.Unmap(vma.Start, vma.Length) : 0,
     };
 
@@ -264,14 +268,14 @@ internal sealed partial class MemoryManager
     }
 
     /// <summary>Fills the list of new pieces for <paramref name="model"/>; on failure the caller frees what is in it.</summary>
-    private Errno Prepare(Vma model)
+    private Errno Prepare(Vma model, bool copies)
     {
         if (model.Access == MapAccess.None || model.IsGuard)
         {
             AddPiece(model, model.Start, model.End, VmaKind.Reserved);
             return Errno.OK;
         }
-        if (model.File is null || (!model.IsShared && (model.Access & MapAccess.Write) != 0))
+        if (model.File is null || (copies && !model.IsShared && (model.Access & MapAccess.Write) != 0))
         {
             ulong hint = _hint != FrameAllocator.NoHint ? _hint : HintFor(model.Start, model.End);
             Errno error = Frames.AllocateNear(model.Length, hint, out ulong offset);

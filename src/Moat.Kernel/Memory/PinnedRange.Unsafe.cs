@@ -151,9 +151,7 @@ internal sealed unsafe partial class MemoryManager
     public Errno Pin(UserPtr address, ulong length, MapAccess access, PinnedRange into)
     {
         into.Unpin();
-        _access.EnterRead();
-        ulong pinned = PinPieces(address, length, access, into);
-        _access.ExitRead();
+        ulong pinned = PinMore(address, length, access, into);
         if (pinned == length)
             return Errno.OK;
         into.Unpin();
@@ -167,12 +165,18 @@ internal sealed unsafe partial class MemoryManager
     public Errno PinVector(UserPtr iovec, int count, MapAccess access, PinnedRange into)
     {
         into.Unpin();
-        _access.EnterRead();
-        Errno error = WalkVector(iovec, count, access, null, into);
-        _access.ExitRead();
-        if (error != Errno.OK)
+        for (bool mayCopy = true; ;)
+        {
+            _access.EnterRead();
+            Errno error = WalkVector(iovec, count, access, null, into, out IoVec borrowed);
+            _access.ExitRead();
+            if (error == Errno.OK && (borrowed.Length == 0 || !mayCopy))
+                return borrowed.Length != 0 && into.Length == 0 ? Errno.EFAULT : Errno.OK;
             into.Unpin();
-        return error;
+            if (error != Errno.OK)
+                return error;
+            mayCopy = MakeOwn(borrowed.Base, borrowed.Length);
+        }
     }
 
     /// <summary>
@@ -188,18 +192,29 @@ internal sealed unsafe partial class MemoryManager
     /// <summary>As <see cref="PinPartly"/>, behind what <paramref name="into"/> holds already.</summary>
     public ulong PinMore(UserPtr address, ulong length, MapAccess access, PinnedRange into)
     {
-        _access.EnterRead();
-        ulong pinned = PinPieces(address, length, access, into);
-        _access.ExitRead();
-        return pinned;
+        ulong pinned = 0;
+        while (true)
+        {
+            _access.EnterRead();
+            pinned += PinPieces(address.Address + pinned, length - pinned, access, into, out bool isBorrowed);
+            _access.ExitRead();
+            if (!isBorrowed || !MakeOwn(address.Address + pinned, length - pinned))
+                return pinned;
+        }
     }
 
-    private ulong PinPieces(UserPtr address, ulong length, MapAccess access, PinnedRange into)
+    private ulong PinPieces(ulong address, ulong length, MapAccess access, PinnedRange into, out bool isBorrowed)
     {
         ulong done = 0;
         bool write = (access & MapAccess.Write) != 0;
-        while (done < length && TryGetPiece(address.Address + done, length - done, write, out Piece piece))
+        isBorrowed = false;
+        while (done < length)
         {
+            if (!TryGetPiece(address + done, length - done, write, out Piece piece))
+            {
+                isBorrowed = piece.IsBorrowed;
+                break;
+            }
             into.Append(Frames, piece.Host, piece.Length, piece.View);
             done += piece.Length;
         }

@@ -11,10 +11,10 @@ internal enum VmaKind
     /// <summary>Memory-file bytes that the mapping owns: anonymous private memory and private copies of file pages.</summary>
     Frames,
 
-    /// <summary>Memory-file bytes that <see cref="Vma.File"/> owns.</summary>
+    /// <summary>Memory-file bytes that <see cref="Vma.File"/> owns: shared, or private and not yet written.</summary>
     FileMemory,
 
-    /// <summary>Bytes of a host file, mapped in the guest directly: shared, or private and read-only.</summary>
+    /// <summary>Bytes of a host file, mapped in the guest directly: shared, or private and not yet written.</summary>
     HostFile,
 }
 
@@ -92,6 +92,11 @@ internal sealed class Vma
     public bool IsShared => (Flags & VmaFlags.Shared) != 0;
 
     public bool IsSpecial => File is { IsSpecial: true };
+
+    /// <summary>
+    /// Private pages of a file that nobody has written yet: the file's own, without write access in the guest. A write makes a copy.
+    /// </summary>
+    public bool IsBorrowed => Kind is VmaKind.HostFile or VmaKind.FileMemory && !IsShared;
 
     public bool IsGuard => (Flags & VmaFlags.Guard) != 0;
 

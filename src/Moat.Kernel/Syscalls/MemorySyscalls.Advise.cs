@@ -94,6 +94,8 @@ internal static partial class MemorySyscalls
         Errno error = end > mm.MaxAddress ? Errno.ENOMEM : mm.CheckPopulate(start, end, write);
         if (error != Errno.OK)
             return error;
+        if (write)
+            mm.MakeOwn(start, end - start);
         int result = mm.Space.Populate(start, end - start, write);
         return result >= 0 ? Errno.OK : result == -(int)Errno.EFAULT ? Errno.EFAULT : Errno.ENOMEM;
     }

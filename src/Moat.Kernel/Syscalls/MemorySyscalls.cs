@@ -57,7 +57,7 @@ internal static partial class MemorySyscalls
         | MapFlags.MAP_NORESERVE | MapFlags.MAP_POPULATE | MapFlags.MAP_NONBLOCK | MapFlags.MAP_STACK | MapFlags.MAP_HUGETLB;
 
     /// <summary>mmap(2).</summary>
-    [Syscall(9, "mmap", Support.Partial, Note = "no huge pages; private writable file pages are copied when mapped")]
+    [Syscall(9, "mmap", Support.Partial, Note = "no huge pages")]
     public static SysResult Mmap(Task task, ulong address, ulong length, Protection prot, MapFlags flags, Fd fd, ulong offset)
     {
         if ((offset & PageMask) != 0)
@@ -101,6 +101,7 @@ internal static partial class MemorySyscalls
             Fixed = isFixed,
             NoReplace = (flags & MapFlags.MAP_FIXED_NOREPLACE) != 0,
             MayBeLow = task.Credentials.Has(Capability.CAP_SYS_RAWIO),
+            CopiesNow = (flags & MapFlags.MAP_DENYWRITE) != 0, // a dynamic linker's: it relocates what it maps
             Low32 = (flags & MapFlags.MAP_32BIT) != 0 && !isFixed,
             Populate = (flags & (MapFlags.MAP_POPULATE | MapFlags.MAP_NONBLOCK)) == MapFlags.MAP_POPULATE
                 || (flags & MapFlags.MAP_LOCKED) != 0,
