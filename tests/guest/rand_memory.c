@@ -15,7 +15,7 @@
 
 enum { PAGES = 48, FILE_PAGES = 20, STEPS = 2500 };
 
-static int file, read_only, pipes[2];
+static int file, read_only, other, pipes[2];
 static sigjmp_buf fault_out;
 static volatile sig_atomic_t probing;
 static siginfo_t fault_info;
@@ -182,7 +182,9 @@ static void op_buffers(void)
     long r;
     switch (pick(4)) {
     case 0:
-        r = pread(read_only, at, n, off);
+        // Of a file that nobody maps, and never short: what a read does over the very pages that it reads, and to private pages behind
+        // its end, is nobody's business.
+        r = pread(other, at, n, off);
         SHOW(r, "pread into(%ld, %zu, %ld)", at - ARENA, n, off);
         return;
     case 1:
@@ -217,6 +219,7 @@ int main(int argc, char **argv)
     rand_start(argc, argv);
     file = mt_file("f", FILE_PAGES * PAGE);
     read_only = OK(open("f", O_RDONLY));
+    other = mt_file("g", (FILE_PAGES + 4) * PAGE);
     OK(pipe2(pipes, O_NONBLOCK));
     CHECK_EQ(mmap(ARENA, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0), ARENA);
     struct sigaction act = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
