@@ -184,6 +184,8 @@ public static class IoUringConst
     public const ushort IO_URING_OP_SUPPORTED = 1;
     public const uint SPLICE_F_FD_IN_FIXED = 1u << 31;
     public const uint IORING_FIXED_FD_NO_CLOEXEC = 1;
+    public const ulong IORING_MSG_DATA = 0, IORING_MSG_SEND_FD = 1;
+    public const uint IORING_MSG_RING_CQE_SKIP = 1, IORING_MSG_RING_FLAGS_PASS = 2;
     public const int IORING_RINGFD_REG_MAX = 16;
 }
 #pragma warning restore CS1591

@@ -115,6 +115,9 @@ public enum IoUringRegisterOp : uint
     REGISTER_QUERY,
 #pragma warning restore CS1591
 
+    /// <summary>IORING_REGISTER_LAST of 6.18: the first number it does not know.</summary>
+    LAST,
+
     /// <summary>IORING_REGISTER_USE_REGISTERED_RING: a flag in the opcode.</summary>
     USE_REGISTERED_RING = 1u << 31,
 }

@@ -98,6 +98,45 @@ public struct IoUringSyncCancelReg
     }
 }
 
+/// <summary>struct io_uring_clone_buffers: 32 bytes.</summary>
+public struct IoUringCloneBuffers
+{
+    public uint src_fd, flags, src_off, dst_off, nr, pad0, pad1, pad2;
+}
+
+/// <summary>struct io_uring_restriction: 16 bytes; <see cref="value"/> is register_op, sqe_op or sqe_flags.</summary>
+public struct IoUringRestriction
+{
+    public ushort opcode;
+    public byte value, resv;
+    public uint resv2_0, resv2_1, resv2_2;
+}
+
+/// <summary>struct io_uring_napi: 16 bytes.</summary>
+public struct IoUringNapi
+{
+    public uint busy_poll_to;
+    public byte prefer_busy_poll, opcode, pad0, pad1;
+    public uint op_param, resv;
+}
+
+/// <summary>struct io_uring_query_hdr: QUERY; 40 bytes.</summary>
+public struct IoUringQueryHdr
+{
+    public ulong next_entry, query_data;
+    public uint query_op, size;
+    public int result;
+    public uint resv0, resv1, resv2;
+}
+
+/// <summary>struct io_uring_query_opcode: 48 bytes.</summary>
+public struct IoUringQueryOpcode
+{
+    public uint nr_request_opcodes, nr_register_opcodes;
+    public ulong feature_flags, ring_setup_flags, enter_flags, sqe_flags;
+    public uint nr_query_opcodes, pad;
+}
+
 /// <summary>struct io_uring_buf: one entry of a buffer ring; the first one's resv is the ring's tail.</summary>
 public struct IoUringBuf
 {

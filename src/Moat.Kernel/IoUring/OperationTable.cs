@@ -77,6 +77,8 @@ internal static class OperationTable
         Row(IoUringOp.MKDIRAT, new MkdirAt(), OpFlags.None);
         Row(IoUringOp.SYMLINKAT, new SymlinkAt(), OpFlags.None);
         Row(IoUringOp.LINKAT, new LinkAt(), OpFlags.None);
+        Row(IoUringOp.MSG_RING, new MsgRing(), File);
+        Row(IoUringOp.FIXED_FD_INSTALL, new FixedFdInstall(), File);
         Row(IoUringOp.READ_MULTISHOT, new ReadMultishot(), File | OpFlags.PollIn | OpFlags.BufferSelect);
         return table;
     }

@@ -1,16 +1,18 @@
 using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
 using Moat.Platform;
 
 namespace Moat.Kernel.IoUring;
 
-/// <summary>Guest memory registered with IORING_REGISTER_BUFFERS, pinned until it is given back.</summary>
-internal sealed class RegisteredBuffer : IDisposable
+/// <summary>Guest memory registered with IORING_REGISTER_BUFFERS, pinned until the last ring that has it gives it back.</summary>
+internal sealed class RegisteredBuffer
 {
     private const ulong MaxLength = 1 << 30;
 
     private readonly PinnedRange _pin = new();
     private readonly ulong _address, _length;
+    private int _references = 1;
 
     private RegisteredBuffer(ulong address, ulong length)
     {
@@ -22,7 +24,7 @@ internal sealed class RegisteredBuffer : IDisposable
     /// Pins a range; an empty one at 0 is no buffer (null). EFAULT for what is not writable, empty or larger than 1 GiB,
     /// EOVERFLOW beyond the address space.
     /// </summary>
-    public static Errno Create(MemoryManager mm, IoVec range, out RegisteredBuffer? buffer)
+    public static Errno Create(Task task, IoVec range, out RegisteredBuffer? buffer)
     {
         buffer = null;
         if (range.Base == 0)
@@ -32,7 +34,7 @@ internal sealed class RegisteredBuffer : IDisposable
         if (range.Base > ulong.MaxValue - MemoryManager.PageUp(range.Length))
             return Errno.EOVERFLOW;
         RegisteredBuffer made = new(range.Base, range.Length);
-        Errno e = mm.Pin(new UserPtr(range.Base), range.Length, MapAccess.Write, made._pin);
+        Errno e = task.Mm.Pin(new UserPtr(range.Base), range.Length, MapAccess.Write, made._pin);
         if (e == Errno.OK)
             buffer = made;
         return e;
@@ -48,6 +50,13 @@ internal sealed class RegisteredBuffer : IDisposable
         return Errno.OK;
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _pin.Dispose();
+    /// <summary>Another ring has it too.</summary>
+    public void AddReference() => Interlocked.Increment(ref _references);
+
+    /// <summary>A ring gives it back; the last one unpins.</summary>
+    public void DropReference()
+    {
+        if (Interlocked.Decrement(ref _references) == 0)
+            _pin.Dispose();
+    }
 }

@@ -57,7 +57,7 @@ internal sealed partial class Ring
     }
 
     /// <summary>Reads what the wait is told: a signal mask, or struct io_uring_getevents_arg. EINVAL, EFAULT.</summary>
-    private static SysResult ReadWaitArguments(Task task, IoUringEnter flags, ulong argument, ulong argumentSize, ref EnterWait wait)
+    private SysResult ReadWaitArguments(Task task, IoUringEnter flags, ulong argument, ulong argumentSize, ref EnterWait wait)
     {
         if ((flags & IoUringEnter.EXT_ARG) == 0)
         {
@@ -88,7 +88,9 @@ internal sealed partial class Ring
         if (e != Errno.OK)
             return e;
         long time = ToNanoseconds(ts);
-        wait.Deadline = (flags & IoUringEnter.ABS_TIMER) != 0 ? time : HostClock.Add(now, time);
+        // Lengths are the same on every clock; what suspends the machine is not waited through in either.
+        wait.Deadline = (flags & IoUringEnter.ABS_TIMER) == 0 ? HostClock.Add(now, time)
+            : _clock == HostClock.CLOCK_MONOTONIC ? time : HostClock.Add(time, now - HostClock.Get(_clock));
         return SysResult.Ok;
     }
 

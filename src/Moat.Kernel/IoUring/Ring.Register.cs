@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using Moat.Kernel.Events;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
@@ -13,8 +11,10 @@ internal sealed partial class Ring
     /// <summary>Serves one registration call. EINVAL for what is not known; EEXIST for another task's ring.</summary>
     public SysResult Register(Task task, IoUringRegisterOp op, UserPtr argument, uint count)
     {
+        if (op == IoUringRegisterOp.REGISTER_SYNC_CANCEL)
+            return argument.IsNull || count != 1 ? Errno.EINVAL : CancelAndWait(task, argument);
         _lock.Enter();
-        SysResult result = IsForeign(task) ? Errno.EEXIST : RegisterLocked(task, op, argument, count);
+        SysResult result = IsForeign(task) ? Errno.EEXIST : IsForbidden(op) ? Errno.EACCES : RegisterLocked(task, op, argument, count);
         // Tags of resources that nobody uses any more.
         FlushBatch();
         Unlock();
@@ -27,11 +27,11 @@ internal sealed partial class Ring
         switch (op)
         {
             case IoUringRegisterOp.REGISTER_BUFFERS:
-                return argument.IsNull ? Errno.EFAULT : RegisterBuffers(task, argument, count);
+                return argument.IsNull ? Errno.EFAULT : RegisterBuffers(task, argument.Address, count, 0);
             case IoUringRegisterOp.UNREGISTER_BUFFERS:
                 return bare ? Unregister(ref _buffers) : Errno.EINVAL;
             case IoUringRegisterOp.REGISTER_FILES:
-                return argument.IsNull ? Errno.EFAULT : RegisterFiles(task, argument, count);
+                return argument.IsNull ? Errno.EFAULT : RegisterFiles(task, argument.Address, count, 0);
             case IoUringRegisterOp.UNREGISTER_FILES:
                 return bare ? Unregister(ref _files) : Errno.EINVAL;
             case IoUringRegisterOp.REGISTER_FILES_UPDATE:
@@ -44,6 +44,44 @@ internal sealed partial class Ring
                 return bare ? UnregisterEventfd() : Errno.EINVAL;
             case IoUringRegisterOp.REGISTER_PROBE:
                 return argument.IsNull || count > 256 ? Errno.EINVAL : Probe(task, argument, count);
+            case IoUringRegisterOp.REGISTER_FILES2:
+                return RegisterResources(task, argument, count, files: true);
+            case IoUringRegisterOp.REGISTER_FILES_UPDATE2:
+                return UpdateResources(task, argument, count, files: true);
+            case IoUringRegisterOp.REGISTER_BUFFERS2:
+                return RegisterResources(task, argument, count, files: false);
+            case IoUringRegisterOp.REGISTER_BUFFERS_UPDATE:
+                return UpdateResources(task, argument, count, files: false);
+            case IoUringRegisterOp.REGISTER_FILE_ALLOC_RANGE:
+                return argument.IsNull || count != 0 ? Errno.EINVAL : SetAllocRange(task, argument);
+            case IoUringRegisterOp.REGISTER_CLONE_BUFFERS:
+                return argument.IsNull || count != 1 ? Errno.EINVAL : CloneBuffers(task, argument);
+            case IoUringRegisterOp.REGISTER_PERSONALITY:
+                return bare ? RegisterPersonality(task) : Errno.EINVAL;
+            case IoUringRegisterOp.UNREGISTER_PERSONALITY:
+                return argument.IsNull ? UnregisterPersonality(count) : Errno.EINVAL;
+            case IoUringRegisterOp.REGISTER_RESTRICTIONS:
+                return RegisterRestrictions(task, argument, count);
+            case IoUringRegisterOp.REGISTER_IOWQ_AFF:
+                return argument.IsNull || count == 0 ? Errno.EINVAL : SetWorkerAffinity(task, argument, count);
+            case IoUringRegisterOp.UNREGISTER_IOWQ_AFF:
+                return bare ? 0 : Errno.EINVAL;
+            case IoUringRegisterOp.REGISTER_IOWQ_MAX_WORKERS:
+                return argument.IsNull || count != 2 ? Errno.EINVAL : ExchangeWorkerLimits(task, argument);
+            case IoUringRegisterOp.REGISTER_RING_FDS:
+                return task.RegisterRings(argument, count);
+            case IoUringRegisterOp.UNREGISTER_RING_FDS:
+                return task.UnregisterRings(argument, count);
+            case IoUringRegisterOp.REGISTER_CLOCK:
+                return argument.IsNull || count != 0 ? Errno.EINVAL : RegisterClock(task, argument);
+            case IoUringRegisterOp.REGISTER_NAPI:
+                return argument.IsNull || count != 1 ? Errno.EINVAL : RegisterNapi(task, argument);
+            case IoUringRegisterOp.UNREGISTER_NAPI:
+                return count != 1 ? Errno.EINVAL : UnregisterNapi(task, argument);
+            case IoUringRegisterOp.REGISTER_QUERY:
+                return Query(task, argument, count);
+            case IoUringRegisterOp.REGISTER_ZCRX_IFQ:
+                return argument.IsNull || count != 1 ? Errno.EINVAL : RegisterZeroCopyReceive(task, argument);
             case IoUringRegisterOp.REGISTER_PBUF_RING:
                 return argument.IsNull || count != 1 ? Errno.EINVAL : RegisterBufferRing(task, argument);
             case IoUringRegisterOp.UNREGISTER_PBUF_RING:
@@ -63,6 +101,8 @@ internal sealed partial class Ring
             return Errno.EBADFD;
         if ((Setup & IoUringSetup.SINGLE_ISSUER) != 0)
             _issuer ??= task;
+        _isRestricted = _restrictions is not null;
+        _submitsPlainly &= !_isRestricted;
         Volatile.Write(ref _disabled, false);
         return 0;
     }
@@ -95,31 +135,5 @@ internal sealed partial class Ring
         Volatile.Write(ref _eventfd, null);
         eventfd.DropReference();
         return 0;
-    }
-
-    private static SysResult Probe(Task task, UserPtr argument, uint count)
-    {
-        // The header and the operations lie in the guest as one run of 8-byte words; they have to be zero when handed in.
-        const int HeaderWords = 2, MaxWords = HeaderWords + 256;
-        Span<ulong> words = stackalloc ulong[MaxWords];
-        words = words[..(HeaderWords + (int)count)];
-        Span<byte> bytes = MemoryMarshal.AsBytes(words);
-        Errno e = task.Mm.CopyIn(argument, bytes);
-        if (e != Errno.OK)
-            return e;
-        if (bytes.ContainsAnyExcept((byte)0))
-            return Errno.EINVAL;
-        int known = Math.Min((int)count, OperationTable.Last + 1);
-        Unsafe.As<ulong, IoUringProbe>(ref words[0]) = new IoUringProbe { last_op = (byte)OperationTable.Last, ops_len = (byte)known };
-        for (int i = 0; i < known; i++)
-        {
-            bool there = OperationTable.Operations[i] is not null;
-            Unsafe.As<ulong, IoUringProbeOp>(ref words[HeaderWords + i]) = new IoUringProbeOp
-            {
-                op = (byte)i,
-                flags = there ? IoUringConst.IO_URING_OP_SUPPORTED : (ushort)0,
-            };
-        }
-        return task.Mm.CopyOut(argument, bytes);
     }
 }

@@ -34,8 +34,8 @@ internal sealed partial class Ring
         if (_live != 0 || _freed)
             return;
         _freed = true;
-        DropTable(ref _files);
-        DropTable(ref _buffers);
+        DropTable(ref _files, tell: false);
+        DropTable(ref _buffers, tell: false);
         _eventfd?.DropReference();
         _eventfd = null;
         _pending = _room = 0;

@@ -153,12 +153,13 @@ internal sealed partial class Ring
         if (--node.Count != 0)
             return;
         node.File?.DropReference();
-        node.Buffer?.Dispose();
+        node.Buffer?.DropReference();
         if (node.Tag != 0)
             AddToBatch(node.Tag, 0, CqeFlags.None);
     }
 
-    private void DropTable(ref ResourceNode?[]? table)
+    /// <summary>Drops a whole table. Without <paramref name="tell"/> no tag is posted: nobody knows of the resources yet.</summary>
+    private void DropTable(ref ResourceNode?[]? table, bool tell)
     {
         ResourceNode?[]? nodes = table;
         table = null;
@@ -166,8 +167,11 @@ internal sealed partial class Ring
             return;
         foreach (ResourceNode? node in nodes)
         {
-            if (node is not null)
-                DropNode(node);
+            if (node is null)
+                continue;
+            if (!tell)
+                node.Tag = 0;
+            DropNode(node);
         }
     }
 }

@@ -43,7 +43,7 @@ internal sealed partial class Ring
             }
             done++;
             Operation? op = head.Opcode < _operations.Length ? _operations[head.Opcode] : null;
-            if (op is not null && head.IsPlain && _chainHead is null && !_drainActive && !_drainNext && _trace is null
+            if (op is not null && head.IsPlain && _chainHead is null && !_drainActive && !_drainNext && _submitsPlainly
                 && request.Sqe.personality == 0)
             {
                 if (TrySubmitPlain(request, op, head))
@@ -125,7 +125,11 @@ internal sealed partial class Ring
         if (request.Sqe.ioprio != 0 && (op.Flags & OpFlags.IoPrio) == 0)
             return Errno.EINVAL;
         if (request.Sqe.personality != 0)
-            return Errno.EINVAL;
+        {
+            e = UsePersonality(request);
+            if (e != Errno.OK)
+                return e;
+        }
         return op.Prepare(request);
     }
 
@@ -139,6 +143,8 @@ internal sealed partial class Ring
             request.Flags &= (RequestFlags)Known;
             return Errno.EINVAL;
         }
+        if (_isRestricted && IsForbidden(in request.Sqe))
+            return Errno.EACCES;
         if ((flags & SqeFlags.BUFFER_SELECT) != 0 && (op.Flags & OpFlags.BufferSelect) == 0)
             return Errno.EOPNOTSUPP;
         // Without a CQE for each request a drain could not be told apart from what it waits for.

@@ -68,16 +68,7 @@ internal sealed partial class Ring
         }
         Waiter waiter;
         lock (_cqLock)
-        {
-            waiter = _freeWaiter ?? new Waiter();
-            _freeWaiter = waiter.Next;
-            waiter.Task = task;
-            waiter.Target = _memory.CqHead + min;
-            waiter.Timeouts = _timeoutsDone;
-            waiter.Next = _waiters;
-            _waiters = waiter;
-            UpdateSleeper();
-        }
+            waiter = AddWaiter(task, _memory.CqHead + min);
         SysResult result = SysResult.Ok;
         long deadline = Math.Min(wait.Deadline, wait.MinDeadline);
         bool ended = false;
@@ -120,19 +111,37 @@ internal sealed partial class Ring
             }
         }
         lock (_cqLock)
-        {
-            Unlink(waiter);
-            waiter.Task = null!;
-            waiter.Next = _freeWaiter;
-            _freeWaiter = waiter;
-            UpdateSleeper();
-        }
+            RemoveWaiter(waiter);
         // Work may have been left to this task just before it stopped being the sleeper.
         if (!_defer)
             RunPending();
         if (result.Error == Errno.EBADR)
             Volatile.Write(ref _lost, false);
         return Volatile.Read(ref _cqTail) == _memory.CqHead ? result : SysResult.Ok;
+    }
+
+    /// <summary>The task waits until the completion tail is at <paramref name="target"/>. Under _cqLock.</summary>
+    private Waiter AddWaiter(Task task, uint target)
+    {
+        Waiter waiter = _freeWaiter ?? new Waiter();
+        _freeWaiter = waiter.Next;
+        waiter.Task = task;
+        waiter.Target = target;
+        waiter.Timeouts = _timeoutsDone;
+        waiter.Next = _waiters;
+        _waiters = waiter;
+        UpdateSleeper();
+        return waiter;
+    }
+
+    /// <summary>It waits no longer. Under _cqLock.</summary>
+    private void RemoveWaiter(Waiter waiter)
+    {
+        Unlink(waiter);
+        waiter.Task = null!;
+        waiter.Next = _freeWaiter;
+        _freeWaiter = waiter;
+        UpdateSleeper();
     }
 
     private void RunAsWaiter()

@@ -31,6 +31,14 @@ internal sealed partial class Ring : AnonymousFile
     private Submitter? _origin;
     private bool _disabled;
 
+    /// <summary>Requests without flags need no second look: nobody traces or restricts them.</summary>
+    private bool _submitsPlainly;
+
+    /// <summary>The order in which rings were made, which is the order of their locks.</summary>
+    private readonly long _number = Interlocked.Increment(ref s_lastNumber);
+
+    private static long s_lastNumber;
+
     private Ring(Sentry sentry, IoUringSetup setup, RingMemory memory, Task? issuer)
         : base(OpenFlags.O_RDWR, "[io_uring]")
     {
@@ -45,6 +53,7 @@ internal sealed partial class Ring : AnonymousFile
         _inlineCounts = _stats.Inline;
         AddFirstRegions(memory);
         _trace = sentry.UringTrace;
+        _submitsPlainly = _trace is null;
         int cores = Environment.ProcessorCount;
         _workers = new IoWorkQueue(sentry.UringWorkers, (int)Math.Min(memory.SqEntries, 4 * (uint)cores), MaxUnboundedWorkers);
     }

@@ -1,4 +1,6 @@
 using Moat.Kernel.IoUring;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.Tasks;
 
@@ -6,6 +8,9 @@ internal sealed partial class Task
 {
     private readonly List<Ring> _rings = [];
     private Ring? _lastRing;
+
+    // IORING_REGISTER_RING_FDS; only the task itself touches it.
+    private Ring?[]? _registeredRings;
 
     // A ring with work for this task to run when it next enters guest code or sleeps.
     private Ring? _ringWork;
@@ -51,6 +56,114 @@ internal sealed partial class Task
             ring.CancelOf(this, exec);
         _rings.Clear();
         _lastRing = null;
+        foreach (Ring? ring in _registeredRings ?? [])
+            ring?.DropReference();
+        _registeredRings = null;
+    }
+
+    /// <summary>
+    /// A ring by descriptor or (<paramref name="registered"/>) by its place among those this task has registered, with a reference. EBADF,
+    /// EINVAL, EOPNOTSUPP (no ring).
+    /// </summary>
+    internal Errno GetRing(int fd, bool registered, out FileDescription? file)
+    {
+        file = null;
+        if (registered)
+        {
+            if ((uint)fd >= IoUringConst.IORING_RINGFD_REG_MAX)
+                return Errno.EINVAL;
+            file = _registeredRings?[fd];
+            file?.AddReference();
+            return file is null ? Errno.EBADF : Errno.OK;
+        }
+        file = Ring.GetFile(Files, fd);
+        if (file is null)
+            return Errno.EBADF;
+        if (file is Ring)
+            return Errno.OK;
+        file.DropReference();
+        return Errno.EOPNOTSUPP;
+    }
+
+    /// <summary>RING_FDS: how many of an array of struct io_uring_rsrc_update were registered, or the error of the first.</summary>
+    internal SysResult RegisterRings(UserPtr argument, uint count)
+    {
+        const ulong Size = 16;
+        if (count is 0 or > IoUringConst.IORING_RINGFD_REG_MAX)
+            return Errno.EINVAL;
+        for (uint i = 0; i < count; i++)
+        {
+            UserPtr<IoUringRsrcUpdate> at = new(argument.Address + (i * Size));
+            SysResult result = Mm.Read(at, out IoUringRsrcUpdate update);
+            if (!result.IsError)
+                result = update.resv != 0 ? Errno.EINVAL : RegisterRing((int)update.data, update.offset);
+            if (!result.IsError)
+            {
+                update.offset = (uint)result.Value;
+                Errno e = Mm.Write(at, update);
+                if (e != Errno.OK)
+                {
+                    DropRegisteredRing((uint)result.Value);
+                    result = e;
+                }
+            }
+            if (result.IsError)
+                return i != 0 ? (int)i : result;
+        }
+        return (int)count;
+    }
+
+    /// <summary>Registers a ring for this task in a given place, or (~0) in the first free one. Returns the place. EBADF, EOPNOTSUPP, EBUSY, EINVAL.</summary>
+    internal SysResult RegisterRing(int fd, uint place)
+    {
+        const uint Any = uint.MaxValue;
+        if (place != Any && place >= IoUringConst.IORING_RINGFD_REG_MAX)
+            return Errno.EINVAL;
+        Errno e = GetRing(fd, registered: false, out FileDescription? file);
+        if (e != Errno.OK)
+            return e;
+        SysResult result = RegisterRing((Ring)file!, place);
+        if (result.IsError)
+            file!.DropReference();
+        return result;
+    }
+
+    /// <summary>As above, taking over a reference on success.</summary>
+    internal SysResult RegisterRing(Ring ring, uint place)
+    {
+        _registeredRings ??= new Ring?[IoUringConst.IORING_RINGFD_REG_MAX];
+        int index = place < IoUringConst.IORING_RINGFD_REG_MAX ? (int)place : Array.IndexOf(_registeredRings, null);
+        if (index < 0 || _registeredRings[index] is not null)
+            return Errno.EBUSY;
+        _registeredRings[index] = ring;
+        return index;
+    }
+
+    /// <summary>UNREGISTER_RING_FDS.</summary>
+    internal SysResult UnregisterRings(UserPtr argument, uint count)
+    {
+        const ulong Size = 16;
+        if (count is 0 or > IoUringConst.IORING_RINGFD_REG_MAX)
+            return Errno.EINVAL;
+        for (uint i = 0; i < count; i++)
+        {
+            Errno e = Mm.Read(new UserPtr<IoUringRsrcUpdate>(argument.Address + (i * Size)), out IoUringRsrcUpdate update);
+            if (e == Errno.OK && (update.resv != 0 || update.data != 0 || update.offset >= IoUringConst.IORING_RINGFD_REG_MAX))
+                e = Errno.EINVAL;
+            if (e != Errno.OK)
+                return i != 0 ? (int)i : e;
+            DropRegisteredRing(update.offset);
+        }
+        return (int)count;
+    }
+
+    private void DropRegisteredRing(uint place)
+    {
+        if (_registeredRings is null)
+            return;
+        Ring? ring = _registeredRings[place];
+        _registeredRings[place] = null;
+        ring?.DropReference();
     }
 
     /// <summary>Remembers that this task submits to a ring. Only the task itself calls it.</summary>

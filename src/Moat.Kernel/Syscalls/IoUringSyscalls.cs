@@ -8,7 +8,7 @@ namespace Moat.Kernel.Syscalls;
 internal static class IoUringSyscalls
 {
     private const string SetupNote = "IOPOLL, SQPOLL, SQE128, CQE32, NO_MMAP and what builds on them: EINVAL";
-    private const string RegisterNote = "buffers, files, eventfd, probe, enable; the rest: EINVAL";
+    private const string RegisterNote = "RESIZE_RINGS, MEM_REGION: EINVAL; IOWQ_AFF: has no effect";
 
     /// <summary>io_uring_setup(2): EFAULT, EINVAL, ENOMEM, EMFILE.</summary>
     [Syscall(425, "io_uring_setup", Support.Partial, Note = SetupNote)]
@@ -35,7 +35,7 @@ internal static class IoUringSyscalls
             | IoUringEnter.REGISTERED_RING | IoUringEnter.ABS_TIMER | IoUringEnter.EXT_ARG_REG | IoUringEnter.NO_IOWAIT;
         if ((flags & ~Known) != 0)
             return Errno.EINVAL;
-        Errno e = GetRing(task, fd, (flags & IoUringEnter.REGISTERED_RING) != 0, out FileDescription? file);
+        Errno e = task.GetRing(fd.Value, (flags & IoUringEnter.REGISTERED_RING) != 0, out FileDescription? file);
         if (e != Errno.OK)
             return e;
         SysResult result = ((Ring)file!).Enter(task, toSubmit, minComplete, flags, argument.Address, argumentSize);
@@ -49,28 +49,23 @@ internal static class IoUringSyscalls
     {
         bool registered = (op & IoUringRegisterOp.USE_REGISTERED_RING) != 0;
         op &= ~IoUringRegisterOp.USE_REGISTERED_RING;
-        if (op > IoUringRegisterOp.REGISTER_QUERY)
+        if (op >= IoUringRegisterOp.LAST)
             return Errno.EINVAL;
-        Errno e = GetRing(task, fd, registered, out FileDescription? file);
+        // Some need no ring.
+        if (fd.Value == -1)
+        {
+            return op switch
+            {
+                IoUringRegisterOp.REGISTER_SEND_MSG_RING => argument.IsNull || count != 1 ? Errno.EINVAL : Ring.SendMessage(task, argument),
+                IoUringRegisterOp.REGISTER_QUERY => Ring.Query(task, argument, count),
+                _ => Errno.EINVAL,
+            };
+        }
+        Errno e = task.GetRing(fd.Value, registered, out FileDescription? file);
         if (e != Errno.OK)
             return e;
         SysResult result = ((Ring)file!).Register(task, op, argument, count);
         file.DropReference();
         return result;
-    }
-
-    private static Errno GetRing(Task task, Fd fd, bool registered, out FileDescription? file)
-    {
-        file = null;
-        // No descriptor of a ring can be registered, so the index finds nothing.
-        if (registered)
-            return (uint)fd.Value >= IoUringConst.IORING_RINGFD_REG_MAX ? Errno.EINVAL : Errno.EBADF;
-        file = Ring.GetFile(task.Files, fd.Value);
-        if (file is null)
-            return Errno.EBADF;
-        if (file is Ring)
-            return Errno.OK;
-        file.DropReference();
-        return Errno.EOPNOTSUPP;
     }
 }

@@ -5,15 +5,12 @@ namespace Moat.Kernel.IoUring.Operations;
 /// <summary>IORING_OP_ASYNC_CANCEL: cancels requests by user data, file, opcode, or all of them.</summary>
 internal sealed class AsyncCancel : Operation
 {
-    private const CancelFlags Known = CancelFlags.ALL | CancelFlags.FD | CancelFlags.ANY | CancelFlags.FD_FIXED
-        | CancelFlags.USERDATA | CancelFlags.OP;
-
     /// <inheritdoc/>
     public override Errno Prepare(Request request)
     {
         ref IoUringSqe sqe = ref request.Sqe;
         CancelFlags flags = (CancelFlags)sqe.cancel_flags;
-        if ((request.Flags & RequestFlags.BufferSelect) != 0 || sqe.off != 0 || sqe.splice_fd_in != 0 || (flags & ~Known) != 0)
+        if ((request.Flags & RequestFlags.BufferSelect) != 0 || sqe.off != 0 || sqe.splice_fd_in != 0 || (flags & ~Ring.KnownCancel) != 0)
             return Errno.EINVAL;
         return (flags & CancelFlags.ANY) != 0 && (flags & (CancelFlags.FD | CancelFlags.OP)) != 0 ? Errno.EINVAL : Errno.OK;
     }

@@ -20,6 +20,6 @@ internal sealed class FilesUpdate : Operation
         uint offset = (uint)sqe.off;
         return request.Done(offset == IoUringConst.IORING_FILE_INDEX_ALLOC
             ? request.Ring.InstallFiles(origin.Mm, origin.Files, sqe.addr, sqe.len)
-            : request.Ring.UpdateFiles(origin.Mm, origin.Files, offset, sqe.addr, sqe.len));
+            : request.Ring.UpdateFiles(origin.Mm, origin.Files, offset, sqe.addr, 0, sqe.len));
     }
 }

@@ -5,10 +5,10 @@ using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.IoUring;
 
-/// <summary>Registering files and buffers.</summary>
+/// <summary>Registered files: descriptors of the ring's own.</summary>
 internal sealed partial class Ring
 {
-    private const uint MaxFixedFiles = 1 << 20, MaxBuffers = 1 << 14, IoVecSize = 16;
+    private const uint MaxFixedFiles = 1 << 20;
     private const int Sparse = -1;
 
     /// <summary>The part of the file table that IORING_FILE_INDEX_ALLOC takes from, [start, end).</summary>
@@ -18,11 +18,12 @@ internal sealed partial class Ring
     {
         if (table is null)
             return Errno.ENXIO;
-        DropTable(ref table);
+        DropTable(ref table, tell: true);
         return 0;
     }
 
-    private SysResult RegisterFiles(Task task, UserPtr fds, uint count)
+    /// <summary>FILES, FILES2: <paramref name="fds"/> 0: a table without files; <paramref name="tags"/> 0: none has a tag.</summary>
+    private SysResult RegisterFiles(Task task, ulong fds, uint count, ulong tags)
     {
         if (_files is not null)
             return Errno.EBUSY;
@@ -33,12 +34,17 @@ internal sealed partial class Ring
         ResourceNode?[]? table = new ResourceNode?[count];
         for (uint i = 0; i < count; i++)
         {
-            Errno e = task.Mm.Read(new UserPtr<int>(fds.Address + (i * sizeof(int))), out int fd);
+            int fd = Sparse;
+            Errno e = ReadTag(task.Mm, tags, i, out ulong tag);
+            if (e == Errno.OK && fds != 0)
+                e = task.Mm.Read(new UserPtr<int>(fds + (i * sizeof(int))), out fd);
             if (e == Errno.OK && fd != Sparse)
-                e = MakeFileNode(task.Files, fd, out table[i]);
+                e = MakeFileNode(task.Files, fd, tag, out table[i]);
+            else if (e == Errno.OK && tag != 0)
+                e = Errno.EINVAL;
             if (e == Errno.OK)
                 continue;
-            DropTable(ref table);
+            DropTable(ref table, tell: false);
             return e;
         }
         _files = table;
@@ -47,8 +53,14 @@ internal sealed partial class Ring
         return 0;
     }
 
+    private static Errno ReadTag(MemoryManager mm, ulong tags, uint index, out ulong tag)
+    {
+        tag = 0;
+        return tags == 0 ? Errno.OK : mm.Read(new UserPtr<ulong>(tags + (index * sizeof(ulong))), out tag);
+    }
+
     /// <summary>A node for an open descriptor. EBADF, also for rings, which would keep each other alive.</summary>
-    private static Errno MakeFileNode(FdTable files, int fd, out ResourceNode? node)
+    private static Errno MakeFileNode(FdTable files, int fd, ulong tag, out ResourceNode? node)
     {
         node = null;
         FileDescription? file = GetFile(files, fd);
@@ -59,7 +71,7 @@ internal sealed partial class Ring
             file.DropReference();
             return Errno.EBADF;
         }
-        node = new ResourceNode { File = file };
+        node = new ResourceNode { File = file, Tag = tag };
         return Errno.OK;
     }
 
@@ -70,30 +82,35 @@ internal sealed partial class Ring
         Errno e = task.Mm.Read(new UserPtr<IoUringRsrcUpdate>(argument.Address), out IoUringRsrcUpdate update);
         if (e != Errno.OK)
             return e;
-        return update.resv != 0 ? Errno.EINVAL : UpdateFiles(task.Mm, task.Files, update.offset, update.data, count);
+        return update.resv != 0 ? Errno.EINVAL : UpdateFiles(task.Mm, task.Files, update.offset, update.data, 0, count);
     }
 
     /// <summary>
-    /// Replaces registered files by the descriptors of a guest array: -1 empties a place, IORING_REGISTER_FILES_SKIP keeps it.
+    /// Replaces registered files by the descriptors of a guest array: -1 empties a place, IORING_REGISTER_FILES_SKIP keeps it; neither has a tag.
     /// Returns how many places were done before an error, or the error of the first. ENXIO, EOVERFLOW, EINVAL, EFAULT, EBADF. Under the lock.
     /// </summary>
-    public SysResult UpdateFiles(MemoryManager mm, FdTable files, uint offset, ulong fds, uint count)
+    public SysResult UpdateFiles(MemoryManager mm, FdTable files, uint offset, ulong fds, ulong tags, uint count)
     {
-        if (_files is null)
-            return Errno.ENXIO;
         if (offset + (ulong)count > uint.MaxValue)
             return Errno.EOVERFLOW;
+        if (_files is null)
+            return Errno.ENXIO;
         if (offset + count > (uint)_files.Length)
             return Errno.EINVAL;
         for (uint i = 0; i < count; i++)
         {
-            Errno e = mm.Read(new UserPtr<int>(fds + (i * sizeof(int))), out int fd);
+            Errno e = ReadTag(mm, tags, i, out ulong tag);
+            int fd = Sparse;
+            if (e == Errno.OK)
+                e = mm.Read(new UserPtr<int>(fds + (i * sizeof(int))), out fd);
+            if (e == Errno.OK && tag != 0 && fd is Sparse or IoUringConst.IORING_REGISTER_FILES_SKIP)
+                e = Errno.EINVAL;
             if (e == Errno.OK && fd != IoUringConst.IORING_REGISTER_FILES_SKIP)
             {
                 RemoveFile(offset + i);
                 ResourceNode? node = null;
                 if (fd != Sparse)
-                    e = MakeFileNode(files, fd, out node);
+                    e = MakeFileNode(files, fd, tag, out node);
                 if (node is not null)
                     PutFile(offset + i, node);
             }
@@ -101,6 +118,22 @@ internal sealed partial class Ring
                 return i != 0 ? (int)i : e;
         }
         return (int)count;
+    }
+
+    /// <summary>FILE_ALLOC_RANGE. EOVERFLOW, EINVAL beyond the table.</summary>
+    private SysResult SetAllocRange(Task task, UserPtr argument)
+    {
+        Errno e = task.Mm.Read(new UserPtr<IoUringFileIndexRange>(argument.Address), out IoUringFileIndexRange range);
+        if (e != Errno.OK)
+            return e;
+        ulong end = (ulong)range.off + range.len;
+        if (end > uint.MaxValue)
+            return Errno.EOVERFLOW;
+        if (range.resv != 0 || end > (ulong)(_files?.Length ?? 0))
+            return Errno.EINVAL;
+        _allocStart = _allocHint = range.off;
+        _allocEnd = (uint)end;
+        return 0;
     }
 
     /// <summary>
@@ -211,29 +244,5 @@ internal sealed partial class Ring
         _allocHint = index;
         DropNode(node);
         return true;
-    }
-
-    private SysResult RegisterBuffers(Task task, UserPtr iovecs, uint count)
-    {
-        if (_buffers is not null)
-            return Errno.EBUSY;
-        if (count is 0 or > MaxBuffers)
-            return Errno.EINVAL;
-        ResourceNode?[]? table = new ResourceNode?[count];
-        for (uint i = 0; i < count; i++)
-        {
-            RegisteredBuffer? buffer = null;
-            Errno e = task.Mm.Read(new UserPtr<IoVec>(iovecs.Address + (i * IoVecSize)), out IoVec range);
-            if (e == Errno.OK)
-                e = RegisteredBuffer.Create(task.Mm, range, out buffer);
-            if (buffer is not null)
-                table[i] = new ResourceNode { Buffer = buffer };
-            if (e == Errno.OK)
-                continue;
-            DropTable(ref table);
-            return e;
-        }
-        _buffers = table;
-        return 0;
     }
 }

@@ -1,0 +1,179 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Time;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>Registrations that ask or set one thing: what there is, the clock, the workers' limits, busy polling.</summary>
+internal sealed partial class Ring
+{
+    /// <summary>Which clock waits in io_uring_enter(2) use (CLOCK).</summary>
+    private int _clock = HostClock.CLOCK_MONOTONIC;
+
+    // Busy polling of network devices (NAPI): kept and told, but there is no device of the guest's to poll.
+    private IoUringNapi _napi;
+
+    private static SysResult Probe(Task task, UserPtr argument, uint count)
+    {
+        // The header and the operations lie in the guest as one run of 8-byte words; they have to be zero when handed in.
+        const int HeaderWords = 2, MaxWords = HeaderWords + 256;
+        Span<ulong> words = stackalloc ulong[MaxWords];
+        words = words[..(HeaderWords + (int)count)];
+        Span<byte> bytes = MemoryMarshal.AsBytes(words);
+        Errno e = task.Mm.CopyIn(argument, bytes);
+        if (e != Errno.OK)
+            return e;
+        if (bytes.ContainsAnyExcept((byte)0))
+            return Errno.EINVAL;
+        int known = Math.Min((int)count, OperationTable.Last + 1);
+        Unsafe.As<ulong, IoUringProbe>(ref words[0]) = new IoUringProbe { last_op = (byte)OperationTable.Last, ops_len = (byte)known };
+        for (int i = 0; i < known; i++)
+        {
+            bool there = OperationTable.Operations[i] is not null;
+            Unsafe.As<ulong, IoUringProbeOp>(ref words[HeaderWords + i]) = new IoUringProbeOp
+            {
+                op = (byte)i,
+                flags = there ? IoUringConst.IO_URING_OP_SUPPORTED : (ushort)0,
+            };
+        }
+        return task.Mm.CopyOut(argument, bytes);
+    }
+
+    /// <summary>
+    /// QUERY: a chain of questions in guest memory, each with its own result. EFAULT, EINVAL (an argument count), ERANGE (more than 1000).
+    /// </summary>
+    public static SysResult Query(Task task, UserPtr argument, uint count)
+    {
+        const int Most = 1000;
+        if (count != 0)
+            return Errno.EINVAL;
+        UserPtr<IoUringQueryHdr> at = new(argument.Address);
+        for (int i = 0; at.Address != 0; i++)
+        {
+            if (i == Most)
+                return Errno.ERANGE;
+            Errno e = task.Mm.Read(at, out IoUringQueryHdr header);
+            if (e == Errno.OK)
+                e = Answer(task, ref header);
+            if (e == Errno.OK)
+                e = task.Mm.Write(at, header);
+            if (e != Errno.OK)
+                return e;
+            at = new UserPtr<IoUringQueryHdr>(header.next_entry);
+        }
+        return 0;
+    }
+
+    private static Errno Answer(Task task, ref IoUringQueryHdr header)
+    {
+        const uint QUERY_OPCODES = 0, MaxSize = 4096;
+        IoUringQueryOpcode answer = new()
+        {
+            nr_request_opcodes = (uint)OperationTable.Last + 1,
+            nr_register_opcodes = (uint)IoUringRegisterOp.LAST,
+            feature_flags = (ulong)Features,
+            ring_setup_flags = (ulong)KnownSetup,
+            enter_flags = 0xff,
+            sqe_flags = 0x7f,
+            nr_query_opcodes = 1,
+        };
+        Span<byte> bytes = MemoryMarshal.AsBytes(new Span<IoUringQueryOpcode>(ref answer));
+        uint size = header.size;
+        Errno wrong = header.query_op != QUERY_OPCODES ? Errno.EOPNOTSUPP
+            : (header.resv0 | header.resv1 | header.resv2) != 0 || header.result != 0 || size is 0 or > MaxSize ? Errno.EINVAL : Errno.OK;
+        header.result = -(int)wrong;
+        header.size = wrong == Errno.OK ? (uint)bytes.Length : 0;
+        // What is larger than the answer is filled up with zeros.
+        Span<byte> room = stackalloc byte[(int)Math.Min(size, MaxSize)];
+        room.Clear();
+        bytes[..(int)Math.Min(header.size, (uint)room.Length)].CopyTo(room);
+        return task.Mm.CopyOut(new UserPtr(header.query_data), room);
+    }
+
+    private SysResult RegisterClock(Task task, UserPtr argument)
+    {
+        Errno e = task.Mm.Read(new UserPtr<IoUringClockRegister>(argument.Address), out IoUringClockRegister clock);
+        if (e != Errno.OK)
+            return e;
+        if ((clock.resv0 | clock.resv1 | clock.resv2) != 0 || clock.clockid is not (HostClock.CLOCK_MONOTONIC or HostClock.CLOCK_BOOTTIME))
+            return Errno.EINVAL;
+        _clock = (int)clock.clockid;
+        return 0;
+    }
+
+    /// <summary>IOWQ_MAX_WORKERS: sets what is not zero, and tells what was.</summary>
+    private SysResult ExchangeWorkerLimits(Task task, UserPtr argument)
+    {
+        Span<uint> limits = stackalloc uint[2];
+        Span<byte> bytes = MemoryMarshal.AsBytes(limits);
+        Errno e = task.Mm.CopyIn(argument, bytes);
+        if (e != Errno.OK)
+            return e;
+        if (limits[0] > int.MaxValue || limits[1] > int.MaxValue)
+            return Errno.EINVAL;
+        limits[0] = (uint)_workers.ExchangeLimit(0, (int)limits[0]);
+        limits[1] = (uint)_workers.ExchangeLimit(1, (int)limits[1]);
+        return task.Mm.CopyOut(argument, bytes);
+    }
+
+    /// <summary>
+    /// IOWQ_AFF: which processors workers may use. The sentry's threads serve all guests and run wherever the host lets them; the mask is
+    /// read and no more.
+    /// </summary>
+    private static SysResult SetWorkerAffinity(Task task, UserPtr argument, uint bytes)
+    {
+        Span<byte> mask = stackalloc byte[1024];
+        return task.Mm.CopyIn(argument, mask[..(int)Math.Min(bytes, (uint)mask.Length)]);
+    }
+
+    /// <summary>NAPI: how to poll network devices; ids of single ones (static) are of devices that no guest has.</summary>
+    private SysResult RegisterNapi(Task task, UserPtr argument)
+    {
+        const byte REGISTER_OP = 0;
+        const uint TRACKING_STATIC = 1;
+        Errno e = task.Mm.Read(new UserPtr<IoUringNapi>(argument.Address), out IoUringNapi napi);
+        if (e != Errno.OK)
+            return e;
+        if ((Setup & IoUringSetup.IOPOLL) != 0 || (napi.pad0 | napi.pad1) != 0 || napi.resv != 0)
+            return Errno.EINVAL;
+        if (napi.opcode != REGISTER_OP || napi.op_param > TRACKING_STATIC)
+            return Errno.EINVAL;
+        IoUringNapi old = _napi;
+        old.op_param = napi.op_param;
+        e = task.Mm.Write(new UserPtr<IoUringNapi>(argument.Address), old);
+        if (e == Errno.OK)
+            _napi = napi with { prefer_busy_poll = (byte)(napi.prefer_busy_poll != 0 ? 1 : 0) };
+        return e;
+    }
+
+    private SysResult UnregisterNapi(Task task, UserPtr argument)
+    {
+        Errno e = argument.IsNull ? Errno.OK : task.Mm.Write(new UserPtr<IoUringNapi>(argument.Address), _napi);
+        if (e == Errno.OK)
+            _napi = default;
+        return e;
+    }
+
+    /// <summary>
+    /// ZCRX_IFQ: zero-copy receive needs a network device with queues that the guest owns; the sandbox has none. What is checked before the
+    /// device is looked for is checked.
+    /// </summary>
+    private SysResult RegisterZeroCopyReceive(Task task, UserPtr argument)
+    {
+        if (!task.Credentials.IsRoot)
+            return Errno.EPERM;
+        const IoUringSetup Needed = IoUringSetup.DEFER_TASKRUN;
+        if ((Setup & Needed) == 0 || (Setup & (IoUringSetup.CQE32 | IoUringSetup.CQE_MIXED)) == 0)
+            return Errno.EINVAL;
+        Span<byte> registration = stackalloc byte[96];
+        Errno e = task.Mm.CopyIn(argument, registration);
+        if (e != Errno.OK)
+            return e;
+        Span<byte> region = stackalloc byte[64];
+        e = task.Mm.CopyIn(new UserPtr(MemoryMarshal.Read<ulong>(registration[24..])), region);
+        return e != Errno.OK ? e : Errno.ENODEV;
+    }
+}
