@@ -1,4 +1,5 @@
 using Moat.Host;
+using Moat.Kernel.Sockets.Inet.Loopback;
 using Moat.Kernel.Tasks;
 
 namespace Moat.Kernel.Sockets.Inet;
@@ -10,7 +11,7 @@ internal sealed class InetFamily(int family) : SocketFamily
     {
         socket = null;
         if (task.Sentry.Network == NetworkMode.None)
-            return Errno.EAFNOSUPPORT;
+            return CreateOnLoopback(task, type, protocol, flags, out socket);
         // CAP_NET_RAW as the sandbox has it; beyond that the host decides.
         if (type == SocketType.SOCK_RAW && !task.Credentials.IsRoot)
             return Errno.EPERM;
@@ -19,5 +20,28 @@ internal sealed class InetFamily(int family) : SocketFamily
             return (Errno)(-fd);
         socket = new HostSocket(task.Sentry.Notifier, fd, family, type, flags, task.Credentials);
         return Errno.OK;
+    }
+
+    private Errno CreateOnLoopback(Task task, int type, int protocol, OpenFlags flags, out Socket? socket)
+    {
+        const int IPPROTO_TCP = 6, IPPROTO_UDP = 17, IPPROTO_MAX = 263;
+        socket = null;
+        if (protocol is < 0 or >= IPPROTO_MAX)
+            return Errno.EINVAL;
+        switch (type)
+        {
+            case SocketType.SOCK_STREAM when protocol is 0 or IPPROTO_TCP:
+                socket = new LoopbackStream(task.Sentry.Loopback, family, flags, task.Credentials);
+                return Errno.OK;
+            case SocketType.SOCK_DGRAM when protocol is 0 or IPPROTO_UDP:
+                socket = new LoopbackDatagram(task.Sentry.Loopback, family, flags, task.Credentials);
+                return Errno.OK;
+            case SocketType.SOCK_STREAM or SocketType.SOCK_DGRAM:
+                return Errno.EPROTONOSUPPORT;
+            case SocketType.SOCK_RAW:
+                return task.Credentials.IsRoot ? Errno.EPROTONOSUPPORT : Errno.EPERM;
+            default:
+                return Errno.ESOCKTNOSUPPORT;
+        }
     }
 }

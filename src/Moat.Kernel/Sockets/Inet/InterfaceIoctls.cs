@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Moat.Host;
+using Moat.Kernel.Sockets.Inet.Loopback;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 

@@ -1,4 +1,5 @@
 using Moat.Kernel.Sockets.Inet;
+using Moat.Kernel.Sockets.Inet.Loopback;
 using Moat.Kernel.Sockets.Netlink;
 
 namespace Moat.Kernel;
@@ -9,6 +10,9 @@ internal sealed partial class Sentry
 
     /// <summary>Which network the guests have.</summary>
     public NetworkMode Network { get; init; }
+
+    /// <summary>The sandbox's own loopback, when it has no other network.</summary>
+    public LoopbackNetwork Loopback { get; } = new();
 
     /// <summary>The ports of netlink sockets.</summary>
     public NetlinkPorts NetlinkPorts { get; } = new();

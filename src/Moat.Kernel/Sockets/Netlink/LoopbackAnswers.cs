@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Moat.Kernel.Sockets.Inet;
+using Moat.Kernel.Sockets.Inet.Loopback;
 
 namespace Moat.Kernel.Sockets.Netlink;
 

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Moat.Kernel.Sockets.Inet;
+namespace Moat.Kernel.Sockets.Inet.Loopback;
 
 /// <summary>The only interface of a sandbox without a network: lo, index 1, 127.0.0.1/8 and ::1/128.</summary>
 internal static class LoopbackInterface
