@@ -12,10 +12,10 @@ internal abstract partial class LoopbackSocket
     private readonly Dictionary<(int Level, int Option), byte[]> _options = [];
 
     /// <summary>IPV6_V6ONLY.</summary>
-    protected bool IsV6Only => Family == AddressFamily.AF_INET6 && Number(SocketOption.SOL_IPV6, IPV6_V6ONLY) != 0;
+    protected bool IsV6Only => Family == AddressFamily.AF_INET6 && GetNumber(SocketOption.SOL_IPV6, IPV6_V6ONLY) != 0;
 
     /// <summary>SO_RCVBUF and SO_SNDBUF, bytes.</summary>
-    protected int BufferSize(int option) => Number(SocketOption.SOL_SOCKET, option);
+    protected int BufferSize(int option) => GetNumber(SocketOption.SOL_SOCKET, option);
 
     /// <summary>SO_LINGER with a time of zero: closing resets.</summary>
     protected bool ResetsOnClose
@@ -30,9 +30,9 @@ internal abstract partial class LoopbackSocket
         }
     }
 
-    protected bool HasOption(int option) => Number(SocketOption.SOL_SOCKET, option) != 0;
+    protected bool HasOption(int option) => GetNumber(SocketOption.SOL_SOCKET, option) != 0;
 
-    private int Number(int level, int option)
+    private int GetNumber(int level, int option)
     {
         lock (_options)
             return _options.TryGetValue((level, option), out byte[]? value) ? MemoryMarshal.Read<int>(value) : Default(level, option);
@@ -74,7 +74,7 @@ internal abstract partial class LoopbackSocket
             case (SocketOption.SOL_SOCKET, SocketOption.SO_PEERCRED):
                 return Put(value, new UCred { pid = 0, uid = uint.MaxValue, gid = uint.MaxValue });
             case (SocketOption.SOL_SOCKET, SocketOption.SO_COOKIE):
-                return value.Length < sizeof(ulong) ? Errno.EINVAL : Put(value, base.Number);
+                return value.Length < sizeof(ulong) ? Errno.EINVAL : Put(value, Number);
             case (SocketOption.SOL_TCP, TCP_INFO):
                 int length = Math.Min(value.Length, TcpInfoSize);
                 value[..length].Clear();
