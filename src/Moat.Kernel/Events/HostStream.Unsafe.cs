@@ -85,6 +85,9 @@ internal sealed unsafe partial class HostStream : FileDescription, IWaitSource
 
     public override bool IsRegular => _source.Type is FileMode.S_IFREG or FileMode.S_IFBLK;
 
+    public override bool HasAsyncNotice => Waiters is not null;
+
+    /// <inheritdoc/>
     public override bool RaisesSigpipe => _source.Type is FileMode.S_IFIFO or FileMode.S_IFSOCK;
 
     public override Errno GetStat(out FileStat stat) => HostStreamInode.ToFileStat(_fd, out stat);

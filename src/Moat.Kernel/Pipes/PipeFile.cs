@@ -23,6 +23,9 @@ internal sealed partial class PipeFile : FileDescription
 
     public override bool RaisesSigpipe => true;
 
+    /// <inheritdoc/>
+    public override bool HasAsyncNotice => true;
+
     /// <summary>Readiness; for an open that waits for the other end, that end.</summary>
     public override WaitQueue Waiters => !IsConnected ? Pipe.OpenWaiters : !CanWrite ? Pipe.ReadWaiters : !CanRead ? Pipe.WriteWaiters : Pipe.BothWaiters;
 

@@ -204,6 +204,9 @@ internal abstract class Socket : FileDescription
 
     public override bool RaisesSigpipe => IsStream;
 
+    /// <inheritdoc/>
+    public override bool HasAsyncNotice => true;
+
     protected override VfsPath MakePlace()
         => AnonymousFileSystem.MakePlace(new SocketInode(Number, _creator, _created), AnonymousName);
 

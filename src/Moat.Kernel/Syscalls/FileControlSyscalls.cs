@@ -6,7 +6,7 @@ namespace Moat.Kernel.Syscalls;
 /// <summary>Control of descriptors and descriptions (man 2 fcntl, ioctl).</summary>
 internal static partial class FileControlSyscalls
 {
-    [Syscall(72, "fcntl", Support.Partial, Note = "Leases, directory notification and signals for O_ASYNC are EINVAL.")]
+    [Syscall(72, "fcntl", Support.Partial, Note = "Leases and directory notification are EINVAL.")]
     public static SysResult Fcntl(Task task, Fd fd, int command, ulong argument)
     {
         FileDescription? file = task.Files.Get(fd.Value);
@@ -37,7 +37,7 @@ internal static partial class FileControlSyscalls
             case FcntlCommand.F_GETFL:
                 return (int)file.Flags;
             case FcntlCommand.F_SETFL:
-                return SetFlags(task, file, (OpenFlags)(uint)argument);
+                return SetFlags(task, fd, file, (OpenFlags)(uint)argument);
             case FcntlCommand.F_GETPIPE_SZ:
                 return file.PipeSize(-1);
             case FcntlCommand.F_SETPIPE_SZ:
@@ -53,8 +53,9 @@ internal static partial class FileControlSyscalls
                 return file.WasCreated ? 1 : 0;
             case FcntlCommand.F_DUPFD_QUERY:
                 return IsSame(task, file, argument);
-            case FcntlCommand.F_GETOWN or FcntlCommand.F_GETSIG:
-                return 0;
+            case FcntlCommand.F_GETOWN or FcntlCommand.F_SETOWN or FcntlCommand.F_GETOWN_EX or FcntlCommand.F_SETOWN_EX
+                or FcntlCommand.F_GETSIG or FcntlCommand.F_SETSIG or FcntlCommand.F_GETOWNER_UIDS:
+                return FileOwnerControl.Fcntl(task, file, command, argument);
             case FcntlCommand.F_GETLEASE:
                 return FcntlCommand.F_UNLCK;
             default:
@@ -62,13 +63,16 @@ internal static partial class FileControlSyscalls
         }
     }
 
-    private static SysResult SetFlags(Task task, FileDescription file, OpenFlags flags)
+    private static SysResult SetFlags(Task task, Fd fd, FileDescription file, OpenFlags flags)
     {
         // Noatime is the owner's to set.
         if ((flags & ~file.Flags & OpenFlags.O_NOATIME) != 0
             && !AccessCheck.IsOwnerOrCapable(file.Inode.Permissions, task.Credentials))
             return Errno.EPERM;
-        return file.SetFlags(flags);
+        Errno error = file.SetFlags(flags);
+        if (error == Errno.OK && file.HasAsyncNotice && ((flags & OpenFlags.O_ASYNC) != 0 || file.AsyncNotice is not null))
+            file.GetAsyncNotice(task.Sentry).Switch(file, (flags & OpenFlags.O_ASYNC) != 0 ? fd.Value : -1);
+        return error;
     }
 
     private static SysResult IsSame(Task task, FileDescription file, ulong other)
@@ -96,8 +100,8 @@ internal static partial class FileControlSyscalls
             result = command switch
             {
                 FIOCLEX or FIONCLEX => task.Files.SetCloseOnExec(fd.Value, command == FIOCLEX),
-                FIONBIO => SetFlag(task, file, OpenFlags.O_NONBLOCK, argument),
-                FIOASYNC => SetFlag(task, file, OpenFlags.O_ASYNC, argument),
+                FIONBIO => SetFlag(task, fd, file, OpenFlags.O_NONBLOCK, argument),
+                FIOASYNC => SetFlag(task, fd, file, OpenFlags.O_ASYNC, argument),
                 FIONREAD when file.Inode.IsRegular => BytesLeft(task, file, argument),
                 FIGETBSZ when file.Inode.IsRegular || file.Inode.IsDirectory => BlockSize(task, file, argument),
                 _ => file.Ioctl(task, command, argument),
@@ -107,12 +111,14 @@ internal static partial class FileControlSyscalls
         return result;
     }
 
-    private static SysResult SetFlag(Task task, FileDescription file, OpenFlags flag, ulong argument)
+    private static SysResult SetFlag(Task task, Fd fd, FileDescription file, OpenFlags flag, ulong argument)
     {
         Errno error = task.Mm.Read(new UserPtr<int>(argument), out int on);
         if (error != Errno.OK)
             return error;
-        return file.SetFlags(on != 0 ? file.Flags | flag : file.Flags & ~flag);
+        if (flag == OpenFlags.O_ASYNC && !file.HasAsyncNotice)
+            return on != 0 == ((file.Flags & flag) != 0) ? 0 : Errno.ENOTTY;
+        return SetFlags(task, fd, file, on != 0 ? file.Flags | flag : file.Flags & ~flag);
     }
 
     private static SysResult BytesLeft(Task task, FileDescription file, ulong argument)
