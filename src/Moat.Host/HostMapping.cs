@@ -48,15 +48,23 @@ public static unsafe class HostMapping
     /// </summary>
     public static bool FindData(int fd, ulong offset, ulong end, out ulong dataStart, out ulong dataEnd)
     {
-        const int SEEK_DATA = 3, SEEK_HOLE = 4;
-        long start = HostSyscall.Call(8 /* lseek */, fd, (long)offset, SEEK_DATA);
-        (dataStart, dataEnd) = ((ulong)start, end);
-        if (start < 0 || dataStart >= end)
+        const int SEEK_HOLE = 4;
+        dataEnd = end;
+        if (!FindData(fd, offset, end, out dataStart))
             return false;
-        long hole = HostSyscall.Call(8, fd, start, SEEK_HOLE);
+        long hole = HostSyscall.Call(8 /* lseek */, fd, (long)dataStart, SEEK_HOLE);
         if (hole > 0)
             dataEnd = Math.Min(end, (ulong)hole);
         return true;
+    }
+
+    /// <summary>Where in [offset, end) of a file the next bytes are that are there. False: none.</summary>
+    public static bool FindData(int fd, ulong offset, ulong end, out ulong start)
+    {
+        const int SEEK_DATA = 3;
+        long found = HostSyscall.Call(8 /* lseek */, fd, (long)offset, SEEK_DATA);
+        start = (ulong)found;
+        return found >= 0 && start < end;
     }
 
     /// <summary>pread(2) into sentry memory that cannot fault. Bytes or -errno.</summary>

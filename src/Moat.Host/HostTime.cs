@@ -17,6 +17,13 @@ public static unsafe class HostTime
         return Get((~tid << 3) | CPUCLOCK_PERTHREAD | CPUCLOCK_SCHED);
     }
 
+    /// <summary>Processor time of all threads of a process, nanoseconds (MAKE_PROCESS_CPUCLOCK); 0 when it is gone.</summary>
+    public static long GetOfProcess(int pid)
+    {
+        const int CPUCLOCK_SCHED = 2;
+        return Get((~pid << 3) | CPUCLOCK_SCHED);
+    }
+
     /// <summary>A clock's resolution, nanoseconds, or -errno.</summary>
     public static long GetResolution(int clock)
     {

@@ -112,6 +112,17 @@ public abstract class AddressSpace : IDisposable
     }
 
     /// <summary>
+    /// From here on changes may be gathered, where that is cheaper: each answers 0, and the first that fails is told by
+    /// <see cref="EndGather"/>. For an address space whose threads do not run.
+    /// </summary>
+    public virtual void BeginGather()
+    {
+    }
+
+    /// <summary>Makes what was gathered. 0, or -errno of the first change that failed; those behind it are not made.</summary>
+    public virtual int EndGather() => 0;
+
+    /// <summary>
     /// Makes an address space that maps what this one maps, patched system call instructions included, and has no threads. What the
     /// two shall not share the caller maps anew. Throws <see cref="HostException"/> when the host refuses.
     /// </summary>

@@ -58,6 +58,25 @@ internal sealed unsafe partial class FrameAllocator
             Interlocked.Add(ref _kept, kept * (long)PageSize);
     }
 
+    /// <summary>Counts the bytes of a range that have host memory, up to a little more than <paramref name="enough"/>.</summary>
+    public ulong CountPresent(ulong offset, ulong length, ulong enough)
+    {
+        const ulong Window = 512 * PageSize;
+        byte* resident = stackalloc byte[(int)(Window / PageSize)];
+        ulong end = offset + length, present = 0;
+        while (offset < end && present <= enough && HostMapping.FindData(File.Fd, offset, end, out offset))
+        {
+            ulong window = Math.Min(Window, end - offset);
+            // SAFETY: one byte a page; the range is mapped.
+            if (HostMapping.Residency(File.Base + offset, window, resident) < 0)
+                return length;
+            for (ulong i = 0; i < window / PageSize; i++)
+                present += (ulong)(resident[i] & 1) * PageSize;
+            offset += window;
+        }
+        return present;
+    }
+
     /// <summary>
     /// Copies allocated bytes to others, which read as zero. Pages that were never touched stay so. Whole pages. False: the host has no memory.
     /// </summary>

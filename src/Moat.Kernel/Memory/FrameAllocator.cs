@@ -25,6 +25,9 @@ internal sealed partial class FrameAllocator
     private readonly Lock _lock = new();
     private readonly ExtentSet _free = new();
     private readonly PinMap _pins = new();
+
+    // Owners beside the first one.
+    private readonly PinMap _shares = new();
     private readonly List<(ulong Start, ulong End)> _scratch = [];
     private ulong _charged;
 
@@ -67,13 +70,15 @@ internal sealed partial class FrameAllocator
 
     /// <summary>
     /// Allocates zeroed bytes for guest memory, at <paramref name="hint"/> if that is free: the offset that makes them
-    /// adjacent to a neighbour, or <see cref="NoHint"/>. ENOMEM beyond the limit.
+    /// adjacent to a neighbour, or <see cref="NoHint"/>. ENOMEM beyond the limit, unless <paramref name="isPaid"/>: as much is freed at once.
     /// </summary>
-    public Errno AllocateNear(ulong length, ulong hint, out ulong offset)
+    public Errno AllocateNear(ulong length, ulong hint, out ulong offset, bool isPaid = false)
     {
         lock (_lock)
         {
-            if (!TryCharge(length))
+            if (isPaid)
+                _charged += length;
+            else if (!TryCharge(length))
             {
                 offset = 0;
                 return Errno.ENOMEM;
@@ -91,6 +96,35 @@ internal sealed partial class FrameAllocator
         }
     }
 
+    /// <summary>Gives allocated bytes one owner more, who frees them like the others. Charged anew: ENOMEM.</summary>
+    public Errno Share(ulong offset, ulong length)
+    {
+        lock (_lock)
+        {
+            if (!TryCharge(length))
+                return Errno.ENOMEM;
+            _shares.Pin(offset, offset + length);
+            return Errno.OK;
+        }
+    }
+
+    /// <summary>True when some byte of the range has another owner.</summary>
+    public bool IsShared(ulong offset, ulong length)
+    {
+        lock (_lock)
+            return _shares.Overlaps(offset, offset + length);
+    }
+
+    /// <summary>The first part of a range that is pinned, or false.</summary>
+    public bool FindPinned(ulong offset, ulong length, out ulong start, out ulong end)
+    {
+        start = end = 0;
+        if (_pins.IsEmpty)
+            return false;
+        lock (_lock)
+            return _pins.TryFind(offset, offset + length, out start, out end);
+    }
+
     /// <summary>
     /// Frees allocated bytes, any part of what was allocated, whole pages. Nobody maps them any more; pinned parts are
     /// given back when the last pin goes.
@@ -99,6 +133,26 @@ internal sealed partial class FrameAllocator
     {
         if (length == 0)
             return;
+        // A hint without the lock: bytes that one frees were shared by oneself, or under a lock that both took.
+        if (_shares.IsEmpty)
+        {
+            FreeOwn(offset, length);
+            return;
+        }
+        List<(ulong Start, ulong End)> own = [];
+        lock (_lock)
+        {
+            _shares.TakeOne(offset, offset + length, own);
+            _charged -= length;
+            foreach ((ulong start, ulong end) in own)
+                _charged += end - start;
+        }
+        foreach ((ulong start, ulong end) in own)
+            FreeOwn(start, end - start);
+    }
+
+    private void FreeOwn(ulong offset, ulong length)
+    {
         // A hint without the lock: a pin that matters here was made while the range was still mapped.
         if (!_pins.IsEmpty)
         {

@@ -216,6 +216,9 @@ internal sealed unsafe partial class MemoryManager
         /// <summary>No piece, but there will be one once <see cref="MakeOwn"/> has copied it.</summary>
         public bool IsBorrowed;
 
+        /// <summary>Frames of another process too: not to be pinned.</summary>
+        public bool SharesFrames;
+
         /// <summary>The mapping of a host file's piece.</summary>
         public HostView? View;
     }
@@ -273,8 +276,9 @@ internal sealed unsafe partial class MemoryManager
             return false;
         ulong within = address - vma.Start;
         piece.Length = Math.Min(Math.Min(length, vma.End - address), 1UL << 30);
-        if (vma.Kind == VmaKind.Frames || (vma.Kind == VmaKind.FileMemory && !(write && vma.IsBorrowed)))
+        if (vma.Kind is VmaKind.Frames or VmaKind.FileMemory && !(write && vma.IsBorrowed))
         {
+            piece.SharesFrames = vma.SharesFrames;
             piece.Host = Frames.Pointer(vma.Offset + within);
             return true;
         }

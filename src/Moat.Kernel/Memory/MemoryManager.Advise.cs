@@ -149,7 +149,7 @@ internal sealed partial class MemoryManager
     {
         if (vma.Kind != VmaKind.Frames)
             return Errno.OK;
-        if (vma.File is not null || Frames.IsPinned(vma.Offset, vma.Length))
+        if (vma.File is not null || vma.SharesFrames || Frames.IsPinned(vma.Offset, vma.Length))
             return Remake(vma, vma.Access);
         Frames.Clean(vma.Offset, vma.Length);
         return Errno.OK;

@@ -3,8 +3,8 @@ using Moat.Platform;
 namespace Moat.Kernel.Memory;
 
 /// <summary>
-/// Private pages of a file are the file's own until they are written (<see cref="Vma.IsBorrowed"/>). The guest's write faults; the sentry's
-/// own writes find out in translation, leave the lock's reader side, copy, and try again.
+/// Private pages of a file are the file's own until they are written, those of a forked process perhaps also its relatives'
+/// (<see cref="Vma.IsBorrowed"/>). The guest's write faults; the sentry's own writes find out in translation, leave the lock's reader side, copy, and try again.
 /// </summary>
 internal sealed partial class MemoryManager
 {
@@ -34,6 +34,8 @@ internal sealed partial class MemoryManager
 
     private Errno Copy(Vma vma, ulong start, ulong end)
     {
+        if (vma.SharesFrames)
+            return Unshare(vma, start, end);
         Vma model = ModelOf(vma, start, end);
         Errno error = MapPieces(model, copies: true);
         _vmas.Recycle(model);
@@ -50,7 +52,7 @@ internal sealed partial class MemoryManager
             return false;
         ulong at = PageDown(address), end = PageUp(address + length);
         _access.EnterWrite();
-        while (at < end && _vmas.Find(at) is { } vma && (vma.Access & MapAccess.Write) != 0 && !vma.IsGuard)
+        while (at < end && _vmas.Find(at) is { } vma && ((vma.Access & MapAccess.Write) != 0 || vma.SharesFrames) && !vma.IsGuard)
         {
             if (IsMissing(vma) && (Remake(vma, vma.Access) != Errno.OK || (vma = _vmas.Find(at)!).Kind == VmaKind.Reserved))
                 break;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Moat.Host;
 using Moat.Platform;
 
@@ -5,9 +6,13 @@ namespace Moat.Kernel.Memory;
 
 internal sealed partial class MemoryManager
 {
+    // Private memory that a fork copies at once, bytes: in all, and of a mapping whatever the others take.
+    private const ulong EagerLimit = 4 << 20, SmallLimit = 256 << 10;
+
     /// <summary>
     /// A copy for a new process (fork(2)): shared mappings are shared, private memory is the copy's own, MADV_DONTFORK leaves a hole and
-    /// MADV_WIPEONFORK zeroes. ENOMEM. Throws HostException when the host gives no address space.
+    /// MADV_WIPEONFORK zeroes. A little private memory is copied now, much of it when one of the two writes. ENOMEM. Throws
+    /// HostException when the host gives no address space.
     /// </summary>
     public Errno Fork(out MemoryManager? child)
     {
@@ -15,6 +20,10 @@ internal sealed partial class MemoryManager
         _access.EnterWrite();
         try
         {
+            List<MapChange> thaw = [];
+            Errno error = ShareLargeMappings(thaw);
+            if (error != Errno.OK)
+                return error;
             MemoryManager copy = new(Frames, Space.Fork(), LowestAddress, MaxAddress)
             {
                 MapTop = MapTop,
@@ -24,7 +33,9 @@ internal sealed partial class MemoryManager
                 Break = Break,
                 Program = Program,
             };
-            Errno error = CopyTo(copy);
+            error = CopyTo(copy);
+            // Should the host refuse, a fault gives the access back.
+            Space.Apply(CollectionsMarshal.AsSpan(thaw));
             if (error == Errno.OK)
                 child = copy;
             else
@@ -37,6 +48,57 @@ internal sealed partial class MemoryManager
         }
     }
 
+    /// <summary>
+    /// Decides which private memory is copied on write, and takes write access away from it. What is pinned is not: whoever pinned it
+    /// writes to these very frames. What is copied now cannot be written meanwhile either if there are other threads: all that the child
+    /// sees is of one moment. <paramref name="thaw"/> gives that access back.
+    /// </summary>
+    private Errno ShareLargeMappings(List<MapChange> thaw)
+    {
+        List<MapChange> changes = [];
+        bool freezes = !HasOnly(1);
+        ulong copied = 0;
+        for (int i = 0; i < _vmas.Count; i++)
+        {
+            Vma vma = _vmas[i];
+            if (vma.Kind != VmaKind.Frames || vma.SharesFrames || (vma.Flags & (VmaFlags.DontFork | VmaFlags.WipeOnFork)) != 0)
+                continue;
+            ulong present = Frames.CountPresent(vma.Offset, vma.Length, Math.Max(EagerLimit - Math.Min(copied, EagerLimit), SmallLimit));
+            if (present <= SmallLimit || copied + present <= EagerLimit)
+            {
+                copied += present;
+                if (freezes && present != 0)
+                    Freeze(vma, changes, thaw);
+                continue;
+            }
+            if (Frames.FindPinned(vma.Offset, vma.Length, out ulong pinStart, out ulong pinEnd))
+            {
+                pinStart = vma.Start + (pinStart - vma.Offset);
+                pinEnd = vma.Start + (pinEnd - vma.Offset);
+                if (pinStart <= vma.Start)
+                {
+                    _vmas.SplitAt(pinEnd);
+                    continue;
+                }
+                _vmas.SplitAt(pinStart);
+                vma = _vmas[i];
+            }
+            if ((vma.Access & MapAccess.Write) != 0)
+                changes.Add(new MapChange(MapChangeKind.Protect, vma.Start, vma.Length, 0, (vma.Access & ~MapAccess.Write) | MapAccess.Read));
+            // True already before the host has done it: a fault finds nothing shared and gives the access back.
+            vma.SharesFrames = true;
+        }
+        return changes.Count == 0 ? Errno.OK : FromHost(Space.Apply(CollectionsMarshal.AsSpan(changes)));
+    }
+
+    private static void Freeze(Vma vma, List<MapChange> changes, List<MapChange> thaw)
+    {
+        if ((vma.Access & MapAccess.Write) == 0)
+            return;
+        changes.Add(new MapChange(MapChangeKind.Protect, vma.Start, vma.Length, 0, MapAccess.Read));
+        thaw.Add(new MapChange(MapChangeKind.Protect, vma.Start, vma.Length, 0, vma.Access));
+    }
+
     private Errno CopyTo(MemoryManager copy)
     {
         List<MapChange> changes = [];
@@ -47,7 +109,7 @@ internal sealed partial class MemoryManager
                 return error;
         }
         copy.PeakBytes = copy.TotalBytes;
-        return FromHost(copy.Space.Apply(System.Runtime.InteropServices.CollectionsMarshal.AsSpan(changes)));
+        return FromHost(copy.Space.Apply(CollectionsMarshal.AsSpan(changes)));
     }
 
     private Errno CopyTo(MemoryManager copy, Vma vma, List<MapChange> changes)
@@ -59,17 +121,20 @@ internal sealed partial class MemoryManager
             return Errno.OK;
         }
         ulong offset = vma.Offset;
+        bool wipes = (vma.Flags & VmaFlags.WipeOnFork) != 0, shares = vma.SharesFrames && !wipes;
         if (vma.Kind == VmaKind.Frames)
         {
-            Errno error = Frames.AllocateNear(vma.Length, copy.HintFor(vma.Start, vma.End), out offset);
+            Errno error = shares ? Frames.Share(offset, vma.Length)
+                : Frames.AllocateNear(vma.Length, copy.HintFor(vma.Start, vma.End), out offset);
             if (error != Errno.OK)
                 return error;
-            if ((vma.Flags & VmaFlags.WipeOnFork) == 0 && !Frames.Copy(vma.Offset, offset, vma.Length))
+            if (!shares && !wipes && !Frames.Copy(vma.Offset, offset, vma.Length))
             {
                 Frames.Free(offset, vma.Length);
                 return Errno.ENOMEM;
             }
-            changes.Add(new MapChange(MapChangeKind.MapMemory, vma.Start, vma.Length, offset, vma.Access));
+            if (!shares)
+                changes.Add(new MapChange(MapChangeKind.MapMemory, vma.Start, vma.Length, offset, vma.Access));
         }
         Vma piece = copy._vmas.Rent();
         piece.Start = vma.Start;
@@ -78,6 +143,7 @@ internal sealed partial class MemoryManager
         piece.MaxAccess = vma.MaxAccess;
         piece.Flags = vma.Flags & ~VmaFlags.Locked;
         piece.Kind = vma.Kind;
+        piece.SharesFrames = shares;
         piece.Offset = offset;
         piece.HostFd = vma.HostFd;
         piece.File = vma.File;

@@ -347,13 +347,13 @@ internal sealed partial class MemoryManager
         for (int above = i, tries = 0; above < _vmas.Count && tries < 8 && _vmas[above].Start - start < Near; above++, tries++)
         {
             Vma next = _vmas[above];
-            if (next.Kind == VmaKind.Frames && next.Start >= end && next.Offset > next.Start - start)
+            if (next.Kind == VmaKind.Frames && !next.SharesFrames && next.Start >= end && next.Offset > next.Start - start)
                 return next.Offset - (next.Start - start);
         }
         for (int below = i - 1, tries = 0; below >= 0 && tries < 8 && start - _vmas[below].Start < Near; below--, tries++)
         {
             Vma previous = _vmas[below];
-            if (previous.Kind == VmaKind.Frames)
+            if (previous.Kind == VmaKind.Frames && !previous.SharesFrames)
                 return previous.Offset + (start - previous.Start);
         }
         return FrameAllocator.NoHint;

@@ -196,6 +196,7 @@ internal sealed partial class MemoryManager
         copy.Start = start;
         copy.Flags &= ~(VmaFlags.Heap | VmaFlags.Stack);
         copy.Kind = vma.Kind;
+        copy.SharesFrames = vma.SharesFrames;
         copy.Offset = vma.Offset;
         copy.HostFd = vma.HostFd;
         copy.View = vma.View;

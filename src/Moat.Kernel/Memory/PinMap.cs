@@ -1,8 +1,8 @@
 namespace Moat.Kernel.Memory;
 
 /// <summary>
-/// Which memory-file ranges are pinned, how often, and which of those their owner has freed meanwhile: disjoint sorted
-/// segments. Usually empty. Not thread-safe.
+/// Which memory-file ranges are pinned, how often, and which of those their owner has freed meanwhile; or which have more owners than one,
+/// and how many more: disjoint sorted segments. Usually empty. Not thread-safe.
 /// </summary>
 internal sealed class PinMap
 {
@@ -81,6 +81,39 @@ internal sealed class PinMap
         }
         if (start < end)
             free.Add((start, end));
+    }
+
+    /// <summary>
+    /// Takes one count from every counted part of [start, end); the other parts are added to <paramref name="rest"/>.
+    /// </summary>
+    public void TakeOne(ulong start, ulong end, List<(ulong Start, ulong End)> rest)
+    {
+        int first = SplitAt(start), last = SplitAt(end);
+        int keep = first;
+        for (int i = first; i < last; i++)
+        {
+            Segment s = _segments[i];
+            if (start < s.Start)
+                rest.Add((start, s.Start));
+            start = s.End;
+            if (--s.Pins > 0)
+                _segments[keep++] = s;
+        }
+        if (start < end)
+            rest.Add((start, end));
+        Array.Copy(_segments, last, _segments, keep, _count - last);
+        _count -= last - keep;
+        MergeAround(first, keep);
+    }
+
+    /// <summary>The first counted part of [start, end), or false.</summary>
+    public bool TryFind(ulong start, ulong end, out ulong from, out ulong to)
+    {
+        int i = FirstEndingAfter(start);
+        bool found = i < _count && _segments[i].Start < end;
+        from = found ? Math.Max(start, _segments[i].Start) : 0;
+        to = found ? Math.Min(end, _segments[i].End) : 0;
+        return found;
     }
 
     /// <summary>True when some byte of [start, end) is pinned.</summary>

@@ -210,9 +210,10 @@ internal sealed unsafe partial class MemoryManager
         isBorrowed = false;
         while (done < length)
         {
-            if (!TryGetPiece(address + done, length - done, write, out Piece piece))
+            // What is pinned stays this process's, whoever writes near by.
+            if (!TryGetPiece(address + done, length - done, write, out Piece piece) || piece.SharesFrames)
             {
-                isBorrowed = piece.IsBorrowed;
+                isBorrowed = piece.IsBorrowed || piece.SharesFrames;
                 break;
             }
             into.Append(Frames, piece.Host, piece.Length, piece.View);

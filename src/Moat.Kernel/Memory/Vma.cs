@@ -94,15 +94,21 @@ internal sealed class Vma
     public bool IsSpecial => File is { IsSpecial: true };
 
     /// <summary>
-    /// Private pages of a file that nobody has written yet: the file's own, without write access in the guest. A write makes a copy.
+    /// The frames may be those of a process before or after a fork too: no write access in the guest. A write makes a copy, or finds
+    /// that nobody else is left.
     /// </summary>
-    public bool IsBorrowed => Kind is VmaKind.HostFile or VmaKind.FileMemory && !IsShared;
+    public bool SharesFrames;
+
+    /// <summary>
+    /// Private pages that a write has to copy first, without write access in the guest: a file's own, or those of another process too.
+    /// </summary>
+    public bool IsBorrowed => SharesFrames || (Kind is VmaKind.HostFile or VmaKind.FileMemory && !IsShared);
 
     public bool IsGuard => (Flags & VmaFlags.Guard) != 0;
 
     /// <summary>True when <paramref name="upper"/> continues this one in every respect.</summary>
     public bool CanMerge(Vma upper)
-        => End == upper.Start && Access == upper.Access && MaxAccess == upper.MaxAccess && Flags == upper.Flags && Kind == upper.Kind
+        => End == upper.Start && Access == upper.Access && MaxAccess == upper.MaxAccess && Flags == upper.Flags && Kind == upper.Kind && SharesFrames == upper.SharesFrames
             && ReferenceEquals(File, upper.File) && (File is null || FileOffset + Length == upper.FileOffset)
             && (Kind == VmaKind.Reserved || Offset + Length == upper.Offset) && (Kind != VmaKind.HostFile || HostFd == upper.HostFd);
 

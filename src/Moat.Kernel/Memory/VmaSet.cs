@@ -136,6 +136,7 @@ internal sealed class VmaSet
     {
         vma.File = null;
         vma.View = null;
+        vma.SharesFrames = false;
         vma.Next = null;
         if (_pooled >= 256)
             return;
@@ -191,6 +192,7 @@ internal sealed class VmaSet
         upper.MaxAccess = lower.MaxAccess;
         upper.Flags = lower.Flags;
         upper.Kind = lower.Kind;
+        upper.SharesFrames = lower.SharesFrames;
         upper.Offset = lower.Offset + below;
         upper.HostFd = lower.HostFd;
         upper.File = lower.File;

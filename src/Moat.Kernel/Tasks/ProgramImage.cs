@@ -62,6 +62,7 @@ internal sealed class ProgramImage
             StackLimit = limits.Get(Resource.RLIMIT_STACK).Current,
             AddressSpaceLimit = limits.Get(Resource.RLIMIT_AS).Current,
         };
+        memory.Space.BeginGather();
         Errno error = ProgramLoader.Load(request, out LoadedProgram? program).Error;
         committed = request.Committed;
         if (error == Errno.OK)
@@ -69,7 +70,12 @@ internal sealed class ProgramImage
             try
             {
                 image = new ProgramImage(memory, memory.CreateThread(), program!, request.Credentials);
-                return Errno.OK;
+                if (memory.Space.EndGather() >= 0)
+                    return Errno.OK;
+                image.Discard();
+                image = null;
+                committed = false;
+                return Errno.ENOMEM;
             }
             catch (HostException e)
             {

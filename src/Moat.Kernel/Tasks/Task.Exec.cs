@@ -36,6 +36,7 @@ internal sealed partial class Task
         oldThread.Dispose();
         oldMemory.DropUser();
         Group.SetExecutable(image.Program.Executable);
+        Group.HasExecuted = true;
         StopSharingFiles();
         Files.CloseOnExec();
         SetName(image.Name);
@@ -49,7 +50,6 @@ internal sealed partial class Task
         lock (Group.SignalLock)
             Group.Actions = Group.Actions.CopyForExec();
         Group.Dumpable = changesIds ? 0 : 1;
-        Group.HasExecuted = true;
         Group.ExitSignal = Signal.SIGCHLD;
         Group.DeleteTimers(all: false);
         image.SetRegisters();

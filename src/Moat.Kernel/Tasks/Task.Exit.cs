@@ -26,6 +26,10 @@ internal sealed partial class Task
     {
         EndIoUring(exec: false);
         LeaveMemory();
+        EndTimes();
+        // The host takes the stub process apart while descriptors are closed here.
+        if (Mm.HasOnly(1))
+            Mm.Space.Kill();
         Files.DropUser();
     }
 
@@ -113,7 +117,6 @@ internal sealed partial class Task
     {
         if (Tracer.Active)
             Tracer.Exit(this, Group.IsExiting ? Group.ExitStatus : _exitStatus);
-        EndTimes();
         Group.Peak = Math.Max(Group.Peak, Mm.PeakBytes);
         Thread.Dispose();
         Vector.Dispose();

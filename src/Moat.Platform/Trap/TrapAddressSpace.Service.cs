@@ -14,6 +14,10 @@ public sealed unsafe partial class TrapAddressSpace
     private uint _request;
     private int _calls;
 
+    // Changes wait for EndGather; the first that failed before.
+    private bool _gathers;
+    private int _gatherError;
+
     /// <inheritdoc/>
     public override int MapMemory(ulong address, ulong length, ulong fileOffset, MapAccess access)
     {
@@ -23,7 +27,7 @@ public sealed unsafe partial class TrapAddressSpace
         {
             DropPatches(address, length);
             Add(SYS_mmap, 0, address, length, (ulong)access, MAP_SHARED | MAP_FIXED, StubLayout.MemoryFd, fileOffset);
-            return RunRequest();
+            return RunOrGather();
         }
     }
 
@@ -45,7 +49,7 @@ public sealed unsafe partial class TrapAddressSpace
             Add(SYS_recvmsg, 0, StubLayout.SocketFd, StubLayout.Slots + Control.MessageHeader, 0x40 /* MSG_DONTWAIT */);
             Add(SYS_mmap, 0, address, length, (ulong)access, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, StubLayout.ReceivedFd, fileOffset);
             Add(SYS_close, Control.Always | Control.IgnoreError, StubLayout.ReceivedFd);
-            int result = RunRequest();
+            int result = RunOrGather();
             KillIfUnreceived(result);
             return result;
         }
@@ -60,7 +64,7 @@ public sealed unsafe partial class TrapAddressSpace
         {
             DropPatches(address, length);
             Add(SYS_munmap, 0, address, length);
-            return RunRequest();
+            return RunOrGather();
         }
     }
 
@@ -72,7 +76,7 @@ public sealed unsafe partial class TrapAddressSpace
         lock (_requestGate)
         {
             Add(SYS_mprotect, 0, address, length, (ulong)access);
-            return RunRequest();
+            return RunOrGather();
         }
     }
 
@@ -84,7 +88,7 @@ public sealed unsafe partial class TrapAddressSpace
         lock (_requestGate)
         {
             Add(SYS_madvise, 0, address, length, write ? 23u : 22u /* MADV_POPULATE_WRITE, _READ */);
-            return RunRequest();
+            return RunOrGather();
         }
     }
 
@@ -142,6 +146,40 @@ public sealed unsafe partial class TrapAddressSpace
         => ((address | length) & 0xfff) == 0 && length != 0
             && address < StubLayout.GuestMax && length <= StubLayout.GuestMax - address
             && (address >= StubLayout.PatchTable + 0x1000 || address + length <= StubLayout.PatchTable);
+
+    /// <inheritdoc/>
+    public override void BeginGather() => _gathers = true;
+
+    /// <inheritdoc/>
+    public override int EndGather()
+    {
+        lock (_requestGate)
+        {
+            _gathers = false;
+            int result = _calls == 0 ? 0 : RunRequest();
+            KillIfUnreceived(result);
+            result = _gatherError < 0 ? _gatherError : result;
+            _gatherError = 0;
+            return result;
+        }
+    }
+
+    // Leaves the calls for later while there is room for as many again.
+    private int RunOrGather()
+    {
+        const int MostOfOneChange = 8;
+        if (!_gathers)
+            return RunRequest();
+        if (_calls > Control.MaxCalls - MostOfOneChange)
+        {
+            int result = RunRequest();
+            KillIfUnreceived(result);
+            if (_gatherError == 0)
+                _gatherError = result;
+        }
+
+        return 0;
+    }
 
     // Adds a host call to the request under construction. The caller holds the gate.
     private void Add(uint nr, uint flags, params ReadOnlySpan<ulong> arguments)

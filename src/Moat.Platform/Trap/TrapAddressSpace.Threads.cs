@@ -10,6 +10,11 @@ public sealed unsafe partial class TrapAddressSpace
     // CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, PARENT_SETTID, CHILD_CLEARTID.
     private const ulong CloneFlags = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000 | 0x10_0000 | 0x20_0000;
 
+    private int _threadsMade;
+
+    /// <summary>No second guest thread was ever made.</summary>
+    internal bool HadOneThread => Volatile.Read(ref _threadsMade) == 1;
+
     /// <inheritdoc/>
     public override GuestThread CreateThread()
     {
@@ -33,6 +38,7 @@ public sealed unsafe partial class TrapAddressSpace
                 HostException.Check(result, "a thread in a stub process");
             }
 
+            _threadsMade++;
             var thread = new TrapThread(this, slot, stubSlot, index, *(int*)(_base + Control.NewTid));
             Interlocked.Increment(ref _users);
             lock (_slotsGate)

@@ -9,6 +9,9 @@ public sealed unsafe partial class TrapThread
     /// <inheritdoc/>
     public override long GetCpuTime()
     {
+        // Of the only guest thread there ever was: what the service thread did was for it.
+        if (_space.HadOneThread)
+            return HostTime.GetOfProcess(_space.Pid);
         // The first number of schedstat: nanoseconds on a processor. No clock reads another process's thread.
         Span<byte> path = stackalloc byte[64];
         if (!Encoding.ASCII.TryGetBytes(string.Create(CultureInfo.InvariantCulture, $"/proc/{_space.Pid}/task/{_tid}/schedstat\0"), path, out _))
