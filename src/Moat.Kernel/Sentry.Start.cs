@@ -58,7 +58,11 @@ internal sealed partial class Sentry : IDisposable
         Interlocked.Increment(ref _liveTasks);
         Tasks.Add(task);
         if (TaskRunner.TryStart(task))
+        {
+            if (task.IsLeader)
+                task.Group.WatchCpuLimit();
             return true;
+        }
         task.Abandon();
         return false;
     }

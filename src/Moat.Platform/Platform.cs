@@ -90,6 +90,12 @@ public abstract class AddressSpace : IDisposable
     public abstract int Populate(ulong address, ulong length, bool write);
 
     /// <summary>
+    /// A memory barrier on every processor that runs guest threads (membarrier(2)); <paramref name="core"/>: one that makes changed code
+    /// visible to them as well.
+    /// </summary>
+    public abstract int Barrier(bool core);
+
+    /// <summary>
     /// Makes several changes in order, at the price of one where the platform can. 0, or -errno of the first that failed; those
     /// behind it are not made.
     /// </summary>

@@ -43,6 +43,9 @@ internal sealed class LoadRequest
     /// <summary>RLIMIT_AS's soft limit, bytes.</summary>
     public ulong AddressSpaceLimit { get; init; } = ulong.MaxValue;
 
+    /// <summary>RLIMIT_DATA's soft limit, bytes.</summary>
+    public ulong DataLimit { get; init; } = ulong.MaxValue;
+
     /// <summary>
     /// Set when the file is one that Linux would have begun to load: from here on its execve(2) does not return an error but kills the
     /// program with SIGSEGV.

@@ -162,6 +162,7 @@ internal static class ProgramLoader
         MemoryManager mm = request.Memory;
         mm.SetStackLimit(request.StackLimit);
         mm.AddressSpaceLimit = request.AddressSpaceLimit;
+        mm.DataLimit = request.DataLimit;
         StackBuilder stack = new(request, arguments);
         Errno error = stack.Map(IsStackExecutable(elf));
         if (error != Errno.OK)

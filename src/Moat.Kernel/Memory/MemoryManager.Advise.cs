@@ -29,6 +29,11 @@ internal sealed partial class MemoryManager
                 error = Errno.EINVAL;
                 break;
             }
+            if ((set & (VmaFlags.DontFork | VmaFlags.WipeOnFork)) != 0 && !MayDiscard(vma))
+            {
+                error = Errno.EPERM;
+                break;
+            }
             if (vma.IsSpecial && (clear & VmaFlags.DontDump) != 0)
             {
                 error = Errno.EINVAL;
@@ -89,7 +94,8 @@ internal sealed partial class MemoryManager
     /// <summary>MADV_GUARD_REMOVE: the range is memory again, as after <see cref="DontNeed"/>. ENOMEM for holes.</summary>
     public Errno RemoveGuard(ulong start, ulong end)
         => ForRange(start, end, static (mm, vma)
-            => vma.IsGuard ? mm.RemakeGuard(vma, VmaFlags.None) : vma.IsSpecial ? Errno.EINVAL : Errno.OK);
+            => vma.IsGuard ? mm.RemakeGuard(vma, VmaFlags.None) : vma.IsSpecial ? Errno.EINVAL : Errno.OK,
+            discards: false);
 
     private Errno RemakeGuard(Vma vma, VmaFlags guard)
     {
@@ -117,7 +123,7 @@ internal sealed partial class MemoryManager
         return error;
     }
 
-    private Errno ForRange(ulong start, ulong end, RangeAction action)
+    private Errno ForRange(ulong start, ulong end, RangeAction action, bool discards = true)
     {
         _access.EnterWrite();
         bool hole = false;
@@ -135,7 +141,7 @@ internal sealed partial class MemoryManager
             }
             hole |= _vmas[i].Start > at;
             at = _vmas[i].End;
-            error = action(this, _vmas[i]);
+            error = discards && !MayDiscard(_vmas[i]) ? Errno.EPERM : action(this, _vmas[i]);
             if (error != Errno.OK)
                 break;
         }

@@ -46,6 +46,8 @@ internal sealed partial class MemoryManager
 
     private Errno UnmapLocked(ulong start, ulong end)
     {
+        if (IsSealed(start, end))
+            return Errno.EPERM;
         if (_vmas.Count >= MaxMappings && _vmas.Find(start) is { } whole && whole.Start < start && whole.End > end)
             return Errno.ENOMEM;
         _vmas.Detach(start, end, _old);
@@ -106,6 +108,16 @@ internal sealed partial class MemoryManager
             if ((access & ~vma.MaxAccess) != 0)
             {
                 error = Errno.EACCES;
+                break;
+            }
+            if ((vma.Flags & VmaFlags.Sealed) != 0)
+            {
+                error = Errno.EPERM;
+                break;
+            }
+            if (IsData(access, vma.Flags) && !IsData(vma.Access, vma.Flags) && ExceedsData(vma.Start, vma.End))
+            {
+                error = Errno.ENOMEM;
                 break;
             }
             ulong next = vma.End;
@@ -207,9 +219,13 @@ internal sealed partial class MemoryManager
         return result;
     }
 
+    /// <summary>RLIMIT_DATA counts the break area and the program's initialized data on their own, too.</summary>
+    private bool ExceedsBreakLimit(ulong end)
+        => end - BreakStart + (Program is { } program ? program.DataEnd - program.DataStart : 0) > DataLimit;
+
     private bool GrowBreak(ulong start, ulong end)
     {
-        if (!IsFreeWithGap(start, end + PageSize))
+        if (!IsFreeWithGap(start, end + PageSize) || (DataLimit != ulong.MaxValue && ExceedsBreakLimit(end)))
             return false;
         MapRequest request = new()
         {

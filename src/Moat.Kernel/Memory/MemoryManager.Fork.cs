@@ -32,6 +32,9 @@ internal sealed partial class MemoryManager
                 BreakStart = BreakStart,
                 Break = Break,
                 Program = Program,
+                DataLimit = DataLimit,
+                _barriers = _barriers,
+                _hasSeals = _hasSeals,
             };
             error = CopyTo(copy);
             // Should the host refuse, a fault gives the access back.

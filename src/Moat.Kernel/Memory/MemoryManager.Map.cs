@@ -83,8 +83,13 @@ internal sealed partial class MemoryManager
                 return Errno.ENOMEM;
         }
         ulong end = start + request.Length;
-        if (_vmas.Count + 2 > MaxMappings || ExceedsLimit(request.Length, start))
+        if (_vmas.Count + 2 > MaxMappings || ExceedsLimit(request.Length, start)
+            || (IsData(request.Access, request.Flags) && ExceedsData(start, end)))
+        {
             return Errno.ENOMEM;
+        }
+        if (request.Fixed && IsSealed(start, end))
+            return Errno.EPERM;
         Vma model = _vmas.Rent();
         model.Start = start;
         model.End = end;
@@ -130,6 +135,26 @@ internal sealed partial class MemoryManager
         for (int i = _vmas.IndexAtOrAbove(replaced); i < _vmas.Count && _vmas[i].Start < end; i++)
             there += Math.Min(_vmas[i].End, end) - Math.Max(_vmas[i].Start, replaced);
         return _vmas.TotalBytes - there + length > AddressSpaceLimit;
+    }
+
+    private static bool IsData(MapAccess access, VmaFlags flags)
+        => (access & MapAccess.Write) != 0 && (flags & (VmaFlags.Shared | VmaFlags.GrowsDown)) == 0;
+
+    /// <summary>True when RLIMIT_DATA forbids a range to become data.</summary>
+    private bool ExceedsData(ulong start, ulong end)
+    {
+        if (DataLimit == ulong.MaxValue)
+            return false;
+        ulong bytes = end - start;
+        for (int i = 0; i < _vmas.Count; i++)
+        {
+            Vma vma = _vmas[i];
+            if (!IsData(vma.Access, vma.Flags))
+                continue;
+            ulong within = Math.Min(vma.End, end) - Math.Min(Math.Max(vma.Start, start), Math.Min(vma.End, end));
+            bytes += vma.Length - within;
+        }
+        return bytes > DataLimit;
     }
 
     /// <summary>Anonymous memory in place of /dev/zero; a file without a name when it is shared.</summary>

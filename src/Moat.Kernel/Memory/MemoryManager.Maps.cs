@@ -87,6 +87,7 @@ internal sealed partial class MemoryManager
         Flag(" mw", (vma.MaxAccess & MapAccess.Write) != 0);
         Flag(" me", (vma.MaxAccess & MapAccess.Execute) != 0);
         Flag(" gd", (vma.Flags & VmaFlags.GrowsDown) != 0);
+        Flag(" sl", (vma.Flags & VmaFlags.Sealed) != 0);
         Flag(" lo", (vma.Flags & VmaFlags.Locked) != 0);
         Flag(" dc", (vma.Flags & VmaFlags.DontFork) != 0);
         Flag(" nr", (vma.Flags & VmaFlags.NoReserve) != 0);

@@ -46,6 +46,8 @@ internal sealed partial class MemoryManager
         Vma? vma = _vmas.Find(address);
         if (vma is null)
             return Errno.EFAULT;
+        if (IsSealed(address, address + Math.Max(oldLength, PageSize)))
+            return Errno.EPERM;
         bool isFixed = (flags & RemapFlags.MREMAP_FIXED) != 0, keepsOld = (flags & RemapFlags.MREMAP_DONTUNMAP) != 0;
         if (oldLength == 0 && !vma.IsShared)
             return Errno.EINVAL;

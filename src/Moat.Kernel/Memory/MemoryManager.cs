@@ -78,6 +78,9 @@ internal sealed partial class MemoryManager
     /// </summary>
     public ulong StackLimit { get; set; }
 
+    /// <summary>Most bytes of private writable memory but stacks (RLIMIT_DATA).</summary>
+    public ulong DataLimit { get; set; } = ulong.MaxValue;
+
     /// <summary>Most bytes that may be mapped (RLIMIT_AS).</summary>
     public ulong AddressSpaceLimit { get; set; } = ulong.MaxValue;
 
@@ -93,6 +96,20 @@ internal sealed partial class MemoryManager
 
     /// <summary>One user more: a task, a worker.</summary>
     public void AddUser() => Interlocked.Increment(ref _users);
+
+    /// <summary>One user more, unless the address space has ended. For those who come from another process.</summary>
+    public bool TryAddUser()
+    {
+        int users = Volatile.Read(ref _users);
+        while (users > 0)
+        {
+            int seen = Interlocked.CompareExchange(ref _users, users + 1, users);
+            if (seen == users)
+                return true;
+            users = seen;
+        }
+        return false;
+    }
 
     /// <summary>True when there are no more than <paramref name="users"/>: nobody but the threads of one process.</summary>
     public bool HasOnly(int users) => Volatile.Read(ref _users) <= users;

@@ -53,6 +53,9 @@ internal enum VmaFlags
 
     /// <summary>A guard region (MADV_GUARD_INSTALL): touching it is SIGSEGV, whatever its access. Always reserved.</summary>
     Guard = 0x200,
+
+    /// <summary>mseal(2): the mapping stays as it is.</summary>
+    Sealed = 0x400,
 }
 
 /// <summary>

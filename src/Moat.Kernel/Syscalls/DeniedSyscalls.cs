@@ -69,14 +69,6 @@ internal static class DeniedSyscalls
     [Syscall(300, "fanotify_init", Support.ErrnoOnly, Note = "EPERM")]
     public static SysResult FanotifyInit(Task task, uint flags, uint eventFlags) => Errno.EPERM;
 
-    [Syscall(310, "process_vm_readv", Support.ErrnoOnly, Note = "EPERM: no looking into other processes")]
-    public static SysResult ProcessVmReadV(Task task, int pid, UserPtr local, ulong count, UserPtr remote, ulong remoteCount, ulong flags)
-        => Errno.EPERM;
-
-    [Syscall(311, "process_vm_writev", Support.ErrnoOnly, Note = "EPERM: no looking into other processes")]
-    public static SysResult ProcessVmWriteV(Task task, int pid, UserPtr local, ulong count, UserPtr remote, ulong remoteCount, ulong flags)
-        => Errno.EPERM;
-
     [Syscall(312, "kcmp", Support.ErrnoOnly, Note = "EPERM")]
     public static SysResult KCmp(Task task, int pid, int other, int type, ulong a, ulong b) => Errno.EPERM;
 

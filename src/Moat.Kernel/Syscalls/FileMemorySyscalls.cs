@@ -30,4 +30,28 @@ internal static class FileMemorySyscalls
             file.DropReference();
         return fd;
     }
+
+    /// <summary>cachestat(2): pages of a file in memory; EPERM for who may neither write nor owns it.</summary>
+    [Syscall(451, "cachestat", Support.Full)]
+    public static SysResult CacheStat(Task task, Fd fd, UserPtr<CacheRange> range, UserPtr<CacheCounts> counts, uint flags)
+    {
+        FileDescription? file = task.Files.Get(fd.Value);
+        if (file is null)
+            return Errno.EBADF;
+        CacheRange wanted = default;
+        Errno error = (file.Flags & OpenFlags.O_PATH) != 0 ? Errno.EBADF : task.Mm.Read(range, out wanted);
+        CacheCounts found = default;
+        if (error == Errno.OK && !file.CanWrite && !(file.IsRegular && MayChange(task, file)))
+            error = Errno.EPERM;
+        if (error == Errno.OK && flags != 0)
+            error = Errno.EINVAL;
+        if (error == Errno.OK)
+            error = file.GetCacheCounts(in wanted, out found);
+        file.DropReference();
+        return error == Errno.OK ? task.Mm.Write(counts, in found) : error;
+    }
+
+    private static bool MayChange(Task task, FileDescription file)
+        => AccessCheck.IsOwnerOrCapable(file.Inode.Permissions, task.Credentials)
+            || file.Inode.CheckAccess(task.Credentials, AccessMask.Write) == Errno.OK;
 }

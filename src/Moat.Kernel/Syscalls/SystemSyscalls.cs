@@ -91,22 +91,6 @@ internal static class SystemSyscalls
         return old;
     }
 
-    /// <summary>membarrier(2).</summary>
-    [Syscall(324, "membarrier", Support.Partial, Note = "MEMBARRIER_CMD_QUERY and _GLOBAL")]
-    public static SysResult MemBarrier(Task task, int command, uint flags, int processor)
-    {
-        const int MEMBARRIER_CMD_QUERY = 0, MEMBARRIER_CMD_GLOBAL = 1;
-        if (flags != 0)
-            return Errno.EINVAL;
-        int known = HostSystem.HasGlobalBarrier ? MEMBARRIER_CMD_GLOBAL : 0;
-        return command switch
-        {
-            MEMBARRIER_CMD_QUERY => known,
-            MEMBARRIER_CMD_GLOBAL when known != 0 => HostSystem.GlobalBarrier(),
-            _ => Errno.EINVAL,
-        };
-    }
-
     /// <summary>arch_prctl(2).</summary>
     [Syscall(158, "arch_prctl", Support.Partial, Note = "FS, GS, CPUID and XCOMP queries; no CPUID faulting, no AMX")]
     public static SysResult ArchPrctl(Task task, int code, ulong address)

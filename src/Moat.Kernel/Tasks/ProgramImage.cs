@@ -61,6 +61,7 @@ internal sealed class ProgramImage
             HonoursSetIds = caller.Task is not { NoNewPrivileges: true },
             StackLimit = limits.Get(Resource.RLIMIT_STACK).Current,
             AddressSpaceLimit = limits.Get(Resource.RLIMIT_AS).Current,
+            DataLimit = limits.Get(Resource.RLIMIT_DATA).Current,
         };
         memory.Space.BeginGather();
         Errno error = ProgramLoader.Load(request, out LoadedProgram? program).Error;

@@ -7,6 +7,15 @@ internal sealed partial class ThreadGroup
     private readonly IntervalTimer?[] _intervalTimers = new IntervalTimer?[3];
     private readonly Dictionary<int, PosixTimer> _posixTimers = [];
     private int _nextTimerId;
+    private CpuLimit? _cpuLimit;
+
+    /// <summary>RLIMIT_CPU was set, or came with the start of the process.</summary>
+    internal void WatchCpuLimit()
+    {
+        if (_cpuLimit is null && Limits.Get(Resource.RLIMIT_CPU).Current == ResourceLimit.RLIM_INFINITY)
+            return;
+        LazyInitializer.EnsureInitialized(ref _cpuLimit, () => new CpuLimit(this)).Look();
+    }
 
     /// <summary>One of the three timers of setitimer(2), made on first use; null when it is not wanted yet.</summary>
     public IntervalTimer? GetIntervalTimer(Task task, int which, bool create)
@@ -65,6 +74,8 @@ internal sealed partial class ThreadGroup
             _posixTimers.Clear();
             foreach (IntervalTimer? timer in all ? _intervalTimers : [])
                 timer?.Set(0, 0);
+            if (all)
+                _cpuLimit?.Cancel();
         }
     }
 

@@ -83,6 +83,13 @@ internal abstract partial class FileDescription
     /// <summary>posix_fadvise(2); advice is valid.</summary>
     public virtual Errno Advise(long offset, long length, int advice) => Errno.OK;
 
+    /// <summary>cachestat(2): nothing for what has no pages.</summary>
+    public virtual Errno GetCacheCounts(in CacheRange range, out CacheCounts counts)
+    {
+        counts = default;
+        return Errno.OK;
+    }
+
     /// <summary>sync_file_range(2); arguments are valid. ESPIPE for what is no file, directory, link or block device.</summary>
     public virtual Errno SyncRange(long offset, long length, uint flags) => Errno.ESPIPE;
 

@@ -10,7 +10,7 @@ internal static class StubFilters
 {
     private const uint SYS_write = 1, SYS_dup2 = 33, SYS_getppid = 110, SYS_prctl = 157, SYS_mmap = 9, SYS_mprotect = 10, SYS_munmap = 11, SYS_rt_sigprocmask = 14, SYS_rt_sigreturn = 15,
         SYS_pwrite64 = 18, SYS_mremap = 25, SYS_madvise = 28, SYS_close = 3, SYS_recvmsg = 47, SYS_clone = 56, SYS_exit = 60,
-        SYS_sigaltstack = 131, SYS_arch_prctl = 158, SYS_futex = 202, SYS_exit_group = 231, SYS_seccomp = 317;
+        SYS_sigaltstack = 131, SYS_arch_prctl = 158, SYS_futex = 202, SYS_exit_group = 231, SYS_seccomp = 317, SYS_membarrier = 324;
 
     /// <summary>
     /// The service thread's filter, inherited by every guest thread. Calls from the guest page pass: only guest threads run
@@ -23,7 +23,7 @@ internal static class StubFilters
         b.AtLeast(Low(StubLayout.GuestCode), "allow", "kill");
         b.Label("service").Load(SeccompData.Nr);
         foreach (uint nr in (ReadOnlySpan<uint>)[
-            SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_pwrite64, SYS_futex, SYS_recvmsg, SYS_close, SYS_mremap,
+            SYS_mmap, SYS_munmap, SYS_mprotect, SYS_madvise, SYS_pwrite64, SYS_futex, SYS_recvmsg, SYS_close, SYS_mremap, SYS_membarrier,
             SYS_clone, SYS_sigaltstack, SYS_rt_sigprocmask, SYS_seccomp, SYS_exit, SYS_exit_group,
             // The start of a copy of the process.
             SYS_prctl, SYS_getppid, SYS_dup2, SYS_write])

@@ -5,7 +5,7 @@ namespace Moat.Platform.Trap;
 /// <summary>Requests to the service thread: several host calls in one hand-off.</summary>
 public sealed unsafe partial class TrapAddressSpace
 {
-    private const uint SYS_close = 3, SYS_mmap = 9, SYS_mprotect = 10, SYS_munmap = 11, SYS_madvise = 28, SYS_recvmsg = 47;
+    private const uint SYS_close = 3, SYS_mmap = 9, SYS_mprotect = 10, SYS_munmap = 11, SYS_madvise = 28, SYS_recvmsg = 47, SYS_membarrier = 324;
     private const int EINVAL = 22, ESRCH = 3;
     private const ulong MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 0x10;
 
@@ -89,6 +89,19 @@ public sealed unsafe partial class TrapAddressSpace
         {
             Add(SYS_madvise, 0, address, length, write ? 23u : 22u /* MADV_POPULATE_WRITE, _READ */);
             return RunOrGather();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int Barrier(bool core)
+    {
+        const uint PrivateExpedited = 8, RegisterPrivateExpedited = 16, PrivateExpeditedCore = 32, RegisterPrivateExpeditedCore = 64;
+        lock (_requestGate)
+        {
+            // Registering again costs next to nothing.
+            Add(SYS_membarrier, 0, core ? RegisterPrivateExpeditedCore : RegisterPrivateExpedited);
+            Add(SYS_membarrier, 0, core ? PrivateExpeditedCore : PrivateExpedited);
+            return RunRequest();
         }
     }
 

@@ -30,6 +30,8 @@ internal sealed class FakePlatform : GuestPlatform
 
         public override int Protect(ulong address, ulong length, MapAccess access) => 0;
 
+        public override int Barrier(bool core) => 0;
+
         public override int Populate(ulong address, ulong length, bool write) => 0;
 
         public override AddressSpace Fork() => new Space();

@@ -51,6 +51,8 @@ internal sealed class FakeAddressSpace : AddressSpace
         return 0;
     }
 
+    public override int Barrier(bool core) => 0;
+
     public override int Populate(ulong address, ulong length, bool write) => 0;
 
     public override AddressSpace Fork()

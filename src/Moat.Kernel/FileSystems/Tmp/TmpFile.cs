@@ -38,6 +38,12 @@ internal sealed partial class TmpFile(TmpRegular inode, OpenFlags flags) : FileD
         return result;
     }
 
+    public override Errno GetCacheCounts(in CacheRange range, out CacheCounts counts)
+    {
+        counts = new CacheCounts { Cached = inode.CountPages(range.Offset, range.Length) };
+        return Errno.OK;
+    }
+
     public override SysResult Seek(long offset, int whence)
     {
         const int SEEK_CUR = 1, SEEK_END = 2, SEEK_DATA = 3, SEEK_HOLE = 4;

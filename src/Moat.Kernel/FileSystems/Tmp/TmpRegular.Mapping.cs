@@ -30,6 +30,23 @@ internal partial class TmpRegular
         return error == Errno.ENOSPC ? Errno.ENOMEM : error;
     }
 
+    /// <summary>Pages that are there in a range of bytes; length 0: to the end.</summary>
+    internal ulong CountPages(ulong offset, ulong length)
+    {
+        ulong found = 0, page = offset >> PageShift;
+        ulong end = length == 0 || offset + length < offset ? ulong.MaxValue >> PageShift : (offset + length + PageMask) >> PageShift;
+        _data.EnterRead();
+        end = Math.Min(end, ((ulong)_size + PageMask) >> PageShift);
+        while (page < end && _pages.NextAllocated(ref page, end))
+        {
+            ulong run = Math.Max(1, _pages.Run(page, end - page, out _));
+            found += run;
+            page += run;
+        }
+        _data.ExitRead();
+        return found;
+    }
+
     /// <summary>The address spaces that show the pages.</summary>
     internal FileMappers Mappers => LazyInitializer.EnsureInitialized(ref _mappers);
 
