@@ -28,6 +28,7 @@ internal sealed class FutexBucket(int index)
         else
             _tail.Next = waiter;
         _tail = waiter;
+        waiter.LastBucket = this;
         Volatile.Write(ref waiter.Bucket, this);
     }
 

@@ -69,6 +69,21 @@ internal sealed class FutexTable
     }
 
     /// <summary>
+    /// As <see cref="Cancel"/>, and whatever it returns, no <see cref="FutexWaiter.OnWoken"/> runs any more or will.
+    /// </summary>
+    public bool CancelAndSettle(FutexWaiter waiter)
+    {
+        if (Cancel(waiter))
+            return true;
+        if (waiter.LastBucket is { } bucket)
+        {
+            bucket.Lock.Enter();
+            bucket.Lock.Exit();
+        }
+        return false;
+    }
+
+    /// <summary>
     /// Wakes at most <paramref name="count"/> waiters of a word whose bitsets meet <paramref name="bitset"/>; at least one,
     /// as FUTEX_WAKE does even when asked for none. Returns how many, or EFAULT, EINVAL.
     /// </summary>

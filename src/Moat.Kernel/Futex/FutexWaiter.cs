@@ -11,6 +11,9 @@ internal abstract class FutexWaiter
 {
     internal FutexWaiter? Next, Previous;
     internal FutexBucket? Bucket;
+
+    /// <summary>The bucket that it is or was in last: who wakes it holds its lock.</summary>
+    internal FutexBucket? LastBucket;
     internal FutexKey Key;
     internal uint Bitset;
     private volatile bool _woken;

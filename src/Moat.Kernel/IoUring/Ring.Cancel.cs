@@ -73,7 +73,12 @@ internal sealed partial class Ring
         request = Find(match, RequestState.PollArmed);
         if (request is null && (match.Flags & CancelFlags.FD) == 0)
             request = Find(match, RequestState.TimerArmed);
-        return request is null ? result : CancelRequest(request);
+        if (request is null)
+            return result;
+        // Waits for futexes and children are counted even when there can be only one.
+        bool counts = request.Op.Number is IoUringOp.FUTEX_WAIT or IoUringOp.FUTEX_WAITV or IoUringOp.WAITID;
+        result = CancelRequest(request);
+        return counts && !result.IsError ? 1 : result;
     }
 
     /// <summary>The first request in a state that matches and was not cancelled before.</summary>

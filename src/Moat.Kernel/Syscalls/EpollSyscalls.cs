@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Moat.Kernel.Events;
+using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Time;
 using Moat.Kernel.Vfs;
@@ -102,16 +103,21 @@ internal static class EpollSyscalls
     }
 
     /// <summary>
-    /// Brings out ready events without waiting: the core of epoll_wait(2) and IORING_OP_EPOLL_WAIT. 0: none; EFAULT.
+    /// Brings out ready events without waiting: the core of epoll_wait(2). 0: none; EFAULT.
     /// </summary>
     public static SysResult TryWait(Task task, Epoll epoll, UserPtr<EpollEvent> address, int most)
     {
         int room = Math.Min(Math.Min(most, MostEvents), epoll.ReadyCount + epoll.HostCount);
         if (room == 0)
             return 0;
-        Span<byte> bytes = task.PollBytes(room * EventSize);
+        return TryWait(task.Mm, epoll, address, task.PollBytes(room * EventSize));
+    }
+
+    /// <summary>The same with room for so many events.</summary>
+    public static SysResult TryWait(MemoryManager mm, Epoll epoll, UserPtr<EpollEvent> address, Span<byte> bytes)
+    {
         int count = epoll.Harvest(MemoryMarshal.Cast<byte, EpollEvent>(bytes));
-        if (count == 0 || task.Mm.CopyOut(address, bytes[..(count * EventSize)]) == Errno.OK)
+        if (count == 0 || mm.CopyOut(address, bytes[..(count * EventSize)]) == Errno.OK)
             return count;
         epoll.Requeue();
         return Errno.EFAULT;

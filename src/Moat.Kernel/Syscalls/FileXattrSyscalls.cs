@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text;
+using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
@@ -80,10 +81,10 @@ internal static class FileXattrSyscalls
     }
 
     /// <summary>An attribute's name. ERANGE when empty or longer than 255 bytes.</summary>
-    internal static Errno ReadName(Task task, UserPtr address, out string name)
+    internal static Errno ReadName(MemoryManager mm, UserPtr address, out string name)
     {
         Span<byte> bytes = stackalloc byte[NameMax + 1];
-        SysResult length = task.Mm.CopyInString(address, bytes);
+        SysResult length = mm.CopyInString(address, bytes);
         name = "";
         if (length.IsError)
             return length.Error == Errno.ENAMETOOLONG ? Errno.ERANGE : length.Error;
@@ -97,7 +98,7 @@ internal static class FileXattrSyscalls
     {
         if ((flags & ~3) != 0)
             return Errno.EINVAL;
-        Errno error = ReadName(task, name, out string text);
+        Errno error = ReadName(task.Mm, name, out string text);
         if (error != Errno.OK)
             return error;
         if (size > PathOperations.MaxXattr)
@@ -112,13 +113,19 @@ internal static class FileXattrSyscalls
 
     private static SysResult Get(Task task, VfsPath place, UserPtr name, UserPtr value, ulong size)
     {
-        Errno error = ReadName(task, name, out string text);
+        Errno error = ReadName(task.Mm, name, out string text);
         if (error != Errno.OK)
             return error;
+        return Get(task.Mm, new Caller(task), place, text, value, size);
+    }
+
+    /// <summary>What getxattr(2) and the io_uring operations do, once the name is known.</summary>
+    internal static SysResult Get(MemoryManager mm, in Caller caller, VfsPath place, string name, UserPtr value, ulong size)
+    {
         int room = (int)Math.Min(size, PathOperations.MaxXattr);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(room);
-        SysResult result = PathOperations.GetXattr(new Caller(task), place, text, buffer.AsSpan(0, room));
-        result = Finish(task, result, buffer, value, room);
+        SysResult result = PathOperations.GetXattr(in caller, place, name, buffer.AsSpan(0, room));
+        result = Finish(mm, result, buffer, value, room);
         ArrayPool<byte>.Shared.Return(buffer);
         return result;
     }
@@ -128,22 +135,22 @@ internal static class FileXattrSyscalls
         int room = (int)Math.Min(size, PathOperations.MaxXattr);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(room);
         SysResult result = PathOperations.ListXattr(new Caller(task), place, buffer.AsSpan(0, room));
-        result = Finish(task, result, buffer, list, room);
+        result = Finish(task.Mm, result, buffer, list, room);
         ArrayPool<byte>.Shared.Return(buffer);
         return result;
     }
 
-    private static SysResult Finish(Task task, SysResult result, byte[] buffer, UserPtr to, int room)
+    private static SysResult Finish(MemoryManager mm, SysResult result, byte[] buffer, UserPtr to, int room)
     {
         if (result.IsError || room == 0 || result.Value == 0)
             return result;
-        Errno error = task.Mm.CopyOut(to, buffer.AsSpan(0, (int)result.Value));
+        Errno error = mm.CopyOut(to, buffer.AsSpan(0, (int)result.Value));
         return error == Errno.OK ? result : error;
     }
 
     private static SysResult Remove(Task task, VfsPath place, UserPtr name)
     {
-        Errno error = ReadName(task, name, out string text);
+        Errno error = ReadName(task.Mm, name, out string text);
         return error == Errno.OK ? PathOperations.RemoveXattr(new Caller(task), place, text) : error;
     }
 }

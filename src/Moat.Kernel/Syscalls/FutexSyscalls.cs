@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Moat.Kernel.Futex;
+using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Time;
 
@@ -19,8 +20,10 @@ internal static class FutexSyscalls
         FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10, FUTEX_WAIT_REQUEUE_PI = 11, FUTEX_LOCK_PI2 = 13, FUTEX_LOCK_PI = 6;
 
     private const int FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256;
-    private const uint FUTEX2_SIZE_MASK = 3, FUTEX2_SIZE_U32 = 2, FUTEX2_PRIVATE = 128;
-    private const int FUTEX_WAITV_MAX = 128;
+    private const uint FUTEX2_SIZE_MASK = 3, FUTEX2_SIZE_U32 = 2;
+
+    internal const uint FUTEX2_PRIVATE = 128;
+    internal const int FUTEX_WAITV_MAX = 128;
 
     /// <summary>futex(2). The fourth argument is a time-out for the waits and a number for the rest.</summary>
     [Syscall(202, "futex", Support.Partial, Note = "PI operations: ENOSYS")]
@@ -79,7 +82,7 @@ internal static class FutexSyscalls
         Span<FutexWaitV> words = stackalloc FutexWaitV[FUTEX_WAITV_MAX];
         for (uint i = 0; i < count; i++)
         {
-            Errno error = ReadWaiter(task, waiters, i, out words[(int)i]);
+            Errno error = ReadWaiter(task.Mm, waiters, i, out words[(int)i]);
             if (error != Errno.OK)
                 return error;
         }
@@ -150,10 +153,10 @@ internal static class FutexSyscalls
     {
         if (flags != 0 || waiters.IsNull)
             return Errno.EINVAL;
-        Errno error = ReadWaiter(task, waiters, 0, out FutexWaitV from);
+        Errno error = ReadWaiter(task.Mm, waiters, 0, out FutexWaitV from);
         if (error != Errno.OK)
             return error;
-        error = ReadWaiter(task, waiters, 1, out FutexWaitV to);
+        error = ReadWaiter(task.Mm, waiters, 1, out FutexWaitV to);
         if (error != Errno.OK)
             return error;
         return task.Sentry.Futexes.Requeue(
@@ -161,15 +164,17 @@ internal static class FutexSyscalls
             (to.Flags & FUTEX2_PRIVATE) != 0, wake, move, (uint)from.Value);
     }
 
-    private static Errno ReadWaiter(Task task, UserPtr<FutexWaitV> array, uint index, out FutexWaitV waiter)
+    /// <summary>One struct futex_waitv of an array. EFAULT, EINVAL.</summary>
+    internal static Errno ReadWaiter(MemoryManager mm, UserPtr<FutexWaitV> array, uint index, out FutexWaitV waiter)
     {
-        Errno error = task.Mm.Read(new UserPtr<FutexWaitV>(array.Address + (index * (ulong)Unsafe.SizeOf<FutexWaitV>())), out waiter);
+        Errno error = mm.Read(new UserPtr<FutexWaitV>(array.Address + (index * (ulong)Unsafe.SizeOf<FutexWaitV>())), out waiter);
         if (error != Errno.OK)
             return error;
         return waiter.Reserved != 0 ? Errno.EINVAL : CheckFlags(waiter.Flags, waiter.Value);
     }
 
-    private static Errno CheckFlags(uint flags, ulong value)
+    /// <summary>FUTEX2_ flags, and a value or mask of the size they say. EINVAL.</summary>
+    internal static Errno CheckFlags(uint flags, ulong value)
         => (flags & ~(FUTEX2_SIZE_MASK | FUTEX2_PRIVATE)) != 0 || (flags & FUTEX2_SIZE_MASK) != FUTEX2_SIZE_U32 || value > uint.MaxValue
             ? Errno.EINVAL
             : Errno.OK;

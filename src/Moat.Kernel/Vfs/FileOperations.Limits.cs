@@ -25,13 +25,15 @@ internal static partial class FileOperations
         return Errno.OK;
     }
 
-    /// <summary>RLIMIT_FSIZE before a file gets another size. EFBIG and SIGXFSZ.</summary>
-    public static Errno LimitSize(Task task, FileDescription file, long size)
+    /// <summary>RLIMIT_FSIZE before a file gets another size. EFBIG and, unless <paramref name="signals"/> is false, SIGXFSZ.</summary>
+    public static Errno LimitSize(Task task, FileDescription file, long size, bool signals = true)
     {
         if ((ulong)size <= task.Group.Limits.FileSize || !file.CanWrite)
             return Errno.OK;
         Errno error = file.GetStat(out FileStat stat);
-        return error == Errno.OK ? LimitSize(task, stat.Size, size) : error;
+        if (error != Errno.OK || size <= stat.Size)
+            return error;
+        return signals ? Exceeded(task) : Errno.EFBIG;
     }
 
     /// <summary>As above, for a file of a known size.</summary>

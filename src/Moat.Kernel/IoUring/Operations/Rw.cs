@@ -301,7 +301,7 @@ internal sealed class ReadMultishot() : ReadWrite(isWrite: false)
 }
 
 /// <summary>IORING_OP_READV, IORING_OP_WRITEV: an array of struct iovec, copied when the request is prepared.</summary>
-internal sealed class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
+internal class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
 {
     private const uint UIO_MAXIOV = 1024;
 
@@ -387,5 +387,33 @@ internal sealed class ReadWriteFixed(bool isWrite) : RwOperation(isWrite)
         if (request.Length > MemoryManager.MAX_RW_COUNT || !request.Ring.TryAssignBuffer(request, flags))
             return Errno.EFAULT;
         return request.BufferNode!.Buffer!.AddTo(into, request.Sqe.addr + request.Moved, request.Length - request.Moved);
+    }
+}
+
+/// <summary>IORING_OP_READV_FIXED, IORING_OP_WRITEV_FIXED: an array of struct iovec, all within one registered buffer.</summary>
+internal sealed class ReadWriteVectorFixed(bool isWrite) : ReadWriteVector(isWrite)
+{
+    /// <inheritdoc/>
+    protected override bool IsPinned => true;
+
+    /// <inheritdoc/>
+    protected override Errno Import(Request request, IoVector into, IssueFlags flags, PinnedRange? pin)
+    {
+        if (!request.Ring.TryAssignBuffer(request, flags))
+            return Errno.EFAULT;
+        ulong skip = request.Moved;
+        foreach (IoVec vector in request.Vectors.AsSpan(0, (int)request.Sqe.len))
+        {
+            if (skip >= vector.Length)
+            {
+                skip -= vector.Length;
+                continue;
+            }
+            Errno e = request.BufferNode!.Buffer!.AddTo(into, vector.Base + skip, vector.Length - skip);
+            if (e != Errno.OK)
+                return e;
+            skip = 0;
+        }
+        return Errno.OK;
     }
 }
