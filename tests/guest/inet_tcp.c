@@ -692,3 +692,35 @@ TEST(many_connections)
     CHECK_EQ(all, 200);
     OK(close(l));
 }
+
+TEST(listed_in_proc)
+{
+    int l = listener(3), found = 0;
+    struct stat st;
+    char line[512];
+    OK(fstat(l, &st));
+    FILE *f = fopen("/proc/net/tcp", "r");
+    CHECK(f != NULL);
+    CHECK(fgets(line, sizeof line, f) != NULL);
+    CHECK(strstr(line, "local_address rem_address   st tx_queue") != NULL);
+    while (fgets(line, sizeof line, f)) {
+        unsigned address, port, state;
+        unsigned long inode;
+        if (sscanf(line, " %*d: %x:%x %*x:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu", &address, &port, &state, &inode) == 4 && inode == st.st_ino) {
+            found++;
+            CHECK_EQ(address, htonl(INADDR_LOOPBACK));
+            CHECK_EQ((int)port, port_of(l));
+            CHECK_EQ(state, TCP_LISTEN);
+        }
+    }
+    fclose(f);
+    CHECK_EQ(found, 1);
+    f = fopen("/proc/self/net/dev", "r");
+    CHECK(f != NULL);
+    found = 0;
+    while (fgets(line, sizeof line, f))
+        found += strstr(line, "lo:") != NULL;
+    fclose(f);
+    CHECK_EQ(found, 1);
+    OK(close(l));
+}

@@ -1,4 +1,5 @@
 using Moat.Kernel.Vfs;
+using Moat.Kernel.Vfs.Pseudo;
 
 namespace Moat.Kernel.FileSystems.Proc;
 
@@ -10,10 +11,14 @@ internal sealed class ProcFileSystem : FileSystem
     public ProcFileSystem(Sentry sentry)
     {
         Sentry = sentry;
+        Network = NetworkFiles.Build(this);
         Root = new ProcRoot(this);
     }
 
     public Sentry Sentry { get; }
+
+    /// <summary>/proc/PID/net: one network for all processes.</summary>
+    public StaticDirectory Network { get; }
 
     public override string TypeName => "proc";
 

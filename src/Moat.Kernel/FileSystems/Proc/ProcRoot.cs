@@ -32,6 +32,7 @@ internal sealed class ProcRoot : PseudoDirectory
         Add("uptime", SystemFiles.Uptime);
         Add("version", SystemFiles.Version);
         _fixed.Add(("mounts", new FixedLink(fileSystem, "self/mounts")));
+        _fixed.Add(("net", new FixedLink(fileSystem, "self/net")));
         _fixed.Add(("self", new SelfLink(fileSystem, thread: false)));
         _fixed.Add(("thread-self", new SelfLink(fileSystem, thread: true)));
         _fixed.Add(("sys", SysDirectory.Build(fileSystem)));

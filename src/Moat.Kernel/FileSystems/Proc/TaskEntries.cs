@@ -35,6 +35,7 @@ internal static class TaskEntries
         new("mem", static (fs, task, _) => new MemoryAccessInode(fs, task)),
         File("mountinfo", MountFiles.MountInfo),
         File("mounts", MountFiles.Mounts),
+        new("net", static (fs, _, _) => fs.Network),
         File("oom_adj", TaskSettings.OomAdjust),
         File("oom_score", TaskSettings.OomScore),
         File("oom_score_adj", TaskSettings.OomScoreAdjust, OwnerWrites, TaskSettings.SetOomScoreAdjust),
