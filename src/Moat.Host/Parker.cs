@@ -40,6 +40,9 @@ public sealed unsafe class Parker : IDisposable
         return true;
     }
 
+    /// <summary>Spins for a token at most so many steps (<see cref="Handoff.Steps"/>). True: it is there, and not taken.</summary>
+    public bool Spin(uint steps) => Handoff.Spin((uint*)_word, Empty, steps) != Empty;
+
     /// <summary>
     /// As <see cref="Wait"/>, but also returns when one of <see cref="Descriptors"/> is ready. False only when the deadline passed.
     /// </summary>

@@ -288,6 +288,11 @@ public abstract class GuestThread : IDisposable
     {
     }
 
+    /// <summary>After <see cref="BeginBlock"/>: spins a little for what ends the wait, if a core is free for that and it pays.</summary>
+    public virtual void SpinBlocked(Moat.Host.Parker parker)
+    {
+    }
+
     /// <summary>The owner is awake again.</summary>
     public virtual void EndBlock()
     {

@@ -51,6 +51,8 @@ internal sealed partial class Task
         if (Tracer.Active)
             Tracer.Unfinished(this);
         Thread.BeginBlock();
+        if (!beside)
+            Thread.SpinBlocked(_parker);
         bool token = beside ? _parker.WaitBeside(deadline) : _parker.Wait(deadline);
         Thread.EndBlock();
         _blocked = false;

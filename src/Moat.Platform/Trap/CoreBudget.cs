@@ -34,7 +34,8 @@ internal static class CoreBudget
     /// <summary>Takes a permit to spin, if a core is free for it.</summary>
     public static bool TryTakePermit()
     {
-        if (Volatile.Read(ref s_active) + Volatile.Read(ref s_spinners) >= s_cores || IsCrowded)
+        // A pair that was just woken counts itself once it runs, so that with one core there may seem to be none active.
+        if (s_cores == 1 || Volatile.Read(ref s_active) + Volatile.Read(ref s_spinners) >= s_cores)
             return false;
         if (Interlocked.Increment(ref s_spinners) + Volatile.Read(ref s_active) <= s_cores)
             return true;

@@ -6,17 +6,14 @@ namespace Moat.Platform.Trap;
 public sealed unsafe partial class TrapThread
 {
     private const int FirstSpinNanoseconds = 6_000, ChunkNanoseconds = 3_000, SpinNanoseconds = 50_000;
-
-    // After a spin in vain, or when somebody waits for a core, the next ones are left out: 1, 2, 4, ... times. Who spins asks again
-    // after 16, 32, 64, ... hand-offs: a spin that takes somebody's core may well be answered, late.
-    private const int MaxSkip = 1024, FirstCheck = 16, MaxCheck = 1024;
+    private const int BlockNanoseconds = 20_000;
 
     private static readonly uint s_firstSpin = Handoff.Steps(FirstSpinNanoseconds);
     private static readonly uint s_stubSpins = Handoff.Steps(SpinNanoseconds);
 
     private int _disposed;
     private bool _active, _permit;
-    private int _skip, _nextSkip = 1, _handoffs, _nextCheck;
+    private SpinHistory _handoffs = new(), _blocks = new();
 
     /// <summary>Steps of one spin between two looks at the budget, and how many of them are worth a sleep.</summary>
     internal static uint SpinChunk { get; } = Handoff.Steps(ChunkNanoseconds);
@@ -34,6 +31,21 @@ public sealed unsafe partial class TrapThread
 
     /// <inheritdoc/>
     public override void EndBlock() => Activate();
+
+    /// <inheritdoc/>
+    public override void SpinBlocked(Parker parker)
+    {
+        if (!_blocks.IsDue() || !CoreBudget.TryTakePermit())
+            return;
+        var woken = false;
+        for (var left = BlockNanoseconds / ChunkNanoseconds; left > 0 && !woken && CoreBudget.Fits; left--)
+            woken = parker.Spin(SpinChunk);
+        CoreBudget.ReturnPermit();
+        if (woken)
+            _blocks.Paid();
+        else
+            _blocks.Failed();
+    }
 
     /// <summary>The stub has died: whoever waits for this thread wakes.</summary>
     internal void WakeDead()
@@ -65,49 +77,23 @@ public sealed unsafe partial class TrapThread
     {
         if (_permit)
         {
-            if (!CoreBudget.Fits)
-            {
-                DropPermit();
-                return false;
-            }
-
-            if (++_handoffs < _nextCheck)
+            if (CoreBudget.Fits && !_handoffs.IsCrowded())
                 return true;
-            _handoffs = 0;
-            _nextCheck = Math.Min(2 * _nextCheck, MaxCheck);
-            if (CoreBudget.IsCrowded)
-            {
-                StopSpinning();
-                return false;
-            }
-
-            _nextSkip = Math.Max(1, _nextSkip / 2);
-            return true;
-        }
-
-        if (_skip > 0)
-        {
-            _skip--;
+            DropPermit();
             return false;
         }
 
-        if (!CoreBudget.TryTakePermit())
+        if (!_handoffs.IsDue() || !CoreBudget.TryTakePermit())
+            return false;
+        if (_handoffs.IsCrowded())
         {
-            StopSpinning();
+            CoreBudget.ReturnPermit();
             return false;
         }
 
         _permit = true;
-        (_handoffs, _nextCheck) = (0, FirstCheck);
         Volatile.Write(ref *(uint*)(_slot + Slot.Spins), s_stubSpins);
         return true;
-    }
-
-    private void StopSpinning()
-    {
-        DropPermit();
-        _skip = _nextSkip;
-        _nextSkip = Math.Min(2 * _nextSkip, MaxSkip);
     }
 
     private void DropPermit()
@@ -155,7 +141,8 @@ public sealed unsafe partial class TrapThread
                 }
             }
 
-            StopSpinning();
+            DropPermit();
+            _handoffs.Failed();
         }
 
         Interlocked.Exchange(ref *(uint*)(_slot + Slot.SentrySleeps), 1);
