@@ -92,6 +92,22 @@ internal static class OperationTable
         Row(IoUringOp.PIPE, new MakePipe(), OpFlags.Locked);
         Row(IoUringOp.MSG_RING, new MsgRing(), File);
         Row(IoUringOp.FIXED_FD_INSTALL, new FixedFdInstall(), File);
+        const OpFlags Send = File | OpFlags.PollOut | OpFlags.IoPrio | OpFlags.UnboundNonRegular;
+        const OpFlags Receive = File | OpFlags.PollIn | OpFlags.IoPrio | OpFlags.BufferSelect | OpFlags.UnboundNonRegular;
+
+        Row(IoUringOp.SENDMSG, new SendMsg(), Send);
+        Row(IoUringOp.RECVMSG, new RecvMsg(), Receive);
+        Row(IoUringOp.ACCEPT, new Accept(), File | OpFlags.PollIn | OpFlags.PollExclusive | OpFlags.IoPrio | OpFlags.UnboundNonRegular);
+        Row(IoUringOp.CONNECT, new Connect(), File | OpFlags.PollOut | OpFlags.UnboundNonRegular);
+        Row(IoUringOp.SEND, new Send(), Send | OpFlags.BufferSelect);
+        Row(IoUringOp.RECV, new Recv(), Receive);
+        Row(IoUringOp.SHUTDOWN, new Shutdown(), File);
+        Row(IoUringOp.SOCKET, new SocketOp(), OpFlags.None);
+        Row(IoUringOp.URING_CMD, new UringCmd(), File, Support.Partial, "commands of sockets but TX_TIMESTAMP; no devices");
+        Row(IoUringOp.SEND_ZC, new SendZc(isMessage: false), Send);
+        Row(IoUringOp.SENDMSG_ZC, new SendZc(isMessage: true), Send);
+        Row(IoUringOp.BIND, new Bind(), File);
+        Row(IoUringOp.LISTEN, new Listen(), File);
         Row(IoUringOp.READ_MULTISHOT, new ReadMultishot(), File | OpFlags.PollIn | OpFlags.BufferSelect);
         return table;
     }

@@ -1,4 +1,5 @@
 using Moat.Kernel.Events;
+using Moat.Kernel.Sockets;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
@@ -197,6 +198,9 @@ internal sealed class Request : WorkItem
 
     /// <summary>The registered file's node of <see cref="OtherFile"/>.</summary>
     public ResourceNode? OtherNode;
+
+    /// <summary>What a network operation sends or receives; kept for the next one.</summary>
+    public SocketMessage? Message;
 
     /// <summary>How to open.</summary>
     public OpenHow How;

@@ -128,6 +128,9 @@ internal sealed partial class Ring
             if (count == 0)
                 first = buffer;
             ulong part = Math.Min(buffer.Length, length - total);
+            // Only an incremental buffer can be used in part, behind others.
+            if (part < buffer.Length && count != 0 && !ring.IsIncremental)
+                break;
             SetVector(request, count++, buffer.Address, part);
             total += part;
             if (buffer.Length == 0)

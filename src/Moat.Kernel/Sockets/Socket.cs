@@ -132,6 +132,22 @@ internal abstract class Socket : FileDescription
     /// <summary>Bytes sent and not yet taken by the other side (SIOCOUTQ).</summary>
     public abstract SysResult GetOutputQueued();
 
+    /// <summary>Bytes to read as far as the protocol tells at once; -1: it does not. A stream at its end may say 1.</summary>
+    public virtual int GetInputHint() => -1;
+
+    /// <summary>True when it is known that another connection waits to be accepted.</summary>
+    public virtual bool HasMoreToAccept => false;
+
+    /// <summary>True when a part of a message that was asked for whole (MSG_WAITALL) may be continued.</summary>
+    public bool CanContinue => Type is SocketType.SOCK_STREAM or SocketType.SOCK_SEQPACKET;
+
+    /// <summary>The protocol takes MSG_ZEROCOPY: TCP and UDP.</summary>
+    public bool SupportsZeroCopy
+        => Family is AddressFamily.AF_INET or AddressFamily.AF_INET6 && Type is SocketType.SOCK_STREAM or SocketType.SOCK_DGRAM;
+
+    /// <summary>SIOCINQ and SIOCOUTQ are the protocol's own, which URING_CMD asks for.</summary>
+    public bool SupportsQueueCommands => Family is AddressFamily.AF_INET or AddressFamily.AF_INET6;
+
     /// <summary>
     /// getsockopt(2). <paramref name="value"/> has as many bytes as the guest gave room for, up to 64 KiB; what does not fit is cut
     /// where Linux cuts. Returns the bytes written. ENOPROTOOPT, EINVAL, EOPNOTSUPP for an unknown level. Overriders try their own

@@ -28,6 +28,11 @@ internal sealed partial class SocketMessage
     /// <summary>Bytes of room for control data that are left.</summary>
     public int ControlRoom => _controlRoom - ControlUsed;
 
+    /// <summary>Bytes of room for control data in all.</summary>
+    public ulong ControlCapacity => (ulong)_controlRoom;
+
+    private void ResetUsed() => ControlUsed = 0;
+
     private void ResetControl()
     {
         ControlUsed = 0;

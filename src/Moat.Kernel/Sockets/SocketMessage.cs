@@ -106,12 +106,8 @@ internal sealed partial class SocketMessage
         Reset();
     }
 
-    /// <summary>Uses other spans for the data of this attempt (a registered or provided buffer).</summary>
-    public void SetData(IoVector data, ulong length)
-    {
-        Data = data;
-        Length = length;
-    }
+    /// <summary>Uses another vector for the spans of the next attempt.</summary>
+    public void UseVector(IoVector data) => Data = data;
 
     private void Reset()
     {
@@ -134,28 +130,48 @@ internal sealed partial class SocketMessage
         return IsUserRange(address.Address, Length) ? Errno.OK : Errno.EFAULT;
     }
 
-    /// <summary>The data are a guest array of struct iovec, copied here. EMSGSIZE for more than 1024, EFAULT, EINVAL.</summary>
-    public Errno SetVector(ulong address, ulong count)
+    /// <summary>The data are a part of a registered buffer, which <see cref="ImportPinned"/> looks at.</summary>
+    public void SetPinned(ulong address, ulong length)
+    {
+        _vectors[0] = new IoVec { Base = address, Length = length };
+        _vectorCount = 1;
+        Length = length;
+    }
+
+    /// <summary>The data are a guest array of struct iovec, copied here. <paramref name="tooMany"/> for more than 1024, EFAULT, EINVAL.</summary>
+    public Errno SetVector(ulong address, ulong count, Errno tooMany = Errno.EMSGSIZE, bool isPinned = false)
     {
         if (count > UIO_MAXIOV)
-            return Errno.EMSGSIZE;
+            return tooMany;
         if (_vectors.Length < (int)count)
             _vectors = new IoVec[count];
-        Span<IoVec> vectors = _vectors.AsSpan(0, (int)count);
-        Errno error = _mm.CopyIn(new UserPtr(address), MemoryMarshal.AsBytes(vectors));
-        if (error != Errno.OK)
-            return error;
+        Errno error = _mm.CopyIn(new UserPtr(address), MemoryMarshal.AsBytes(_vectors.AsSpan(0, (int)count)));
+        return error == Errno.OK ? CheckVectors((int)count, isPinned) : error;
+    }
+
+    /// <summary>The data are these ranges. EFAULT, EINVAL.</summary>
+    public Errno SetVectors(ReadOnlySpan<IoVec> ranges)
+    {
+        if (_vectors.Length < ranges.Length)
+            _vectors = new IoVec[ranges.Length];
+        ranges.CopyTo(_vectors);
+        return CheckVectors(ranges.Length, isPinned: false);
+    }
+
+    private Errno CheckVectors(int count, bool isPinned)
+    {
+        Span<IoVec> vectors = _vectors.AsSpan(0, count);
         ulong total = 0;
         foreach (ref IoVec vector in vectors)
         {
             if ((long)vector.Length < 0)
                 return Errno.EINVAL;
             vector.Length = Math.Min(vector.Length, MemoryManager.MAX_RW_COUNT - total);
-            if (!IsUserRange(vector.Base, vector.Length))
+            if (!isPinned && !IsUserRange(vector.Base, vector.Length))
                 return Errno.EFAULT;
             total += vector.Length;
         }
-        _vectorCount = (int)count;
+        _vectorCount = count;
         Length = total;
         return Errno.OK;
     }
@@ -169,14 +185,17 @@ internal sealed partial class SocketMessage
         return length == 0 ? Errno.OK : _mm.CopyIn(new UserPtr(address), Name.AsSpan(0, length));
     }
 
-    /// <summary>Reads the struct msghdr of sendmsg(2) and all it points to. EFAULT, EINVAL, EMSGSIZE, ENOBUFS (control data too long).</summary>
-    public Errno ReadForSend(UserPtr<MsgHdr> address)
+    /// <summary>
+    /// Reads the struct msghdr of sendmsg(2) and all it points to; ranges of a registered buffer (<paramref name="isPinned"/>) are looked at
+    /// later. EFAULT, EINVAL, EMSGSIZE, ENOBUFS (control data too long).
+    /// </summary>
+    public Errno ReadForSend(UserPtr<MsgHdr> address, bool isPinned = false)
     {
         Errno error = _mm.Read(address, out MsgHdr header);
         if (error == Errno.OK && header.msg_name != 0)
             error = header.msg_namelen < 0 ? Errno.EINVAL : SetName(header.msg_name, Math.Min(header.msg_namelen, NameSize));
         if (error == Errno.OK)
-            error = SetVector(header.msg_iov, header.msg_iovlen);
+            error = SetVector(header.msg_iov, header.msg_iovlen, Errno.EMSGSIZE, isPinned);
         return error == Errno.OK ? ReadControl(header.msg_control, header.msg_controllen) : error;
     }
 
@@ -192,6 +211,65 @@ internal sealed partial class SocketMessage
         if (error == Errno.OK)
             SetReceiveRoom(in header);
         return error;
+    }
+
+    /// <summary>
+    /// As <see cref="ReadForReceive"/> when the data go into a provided buffer: at most one struct iovec, of which only the length counts
+    /// (<paramref name="wanted"/>, 0 for all of the buffer). A multishot puts name and control data there too.
+    /// </summary>
+    public Errno ReadForSelected(UserPtr<MsgHdr> address, bool isMultishot, out ulong wanted)
+    {
+        wanted = 0;
+        Errno error = _mm.Read(address, out MsgHdr header);
+        if (error != Errno.OK)
+            return error;
+        if (header.msg_name != 0 && header.msg_namelen < 0)
+            return Errno.EINVAL;
+        if (header.msg_iovlen > 1)
+            return Errno.EINVAL;
+        if (header.msg_iovlen == 1)
+        {
+            error = _mm.Read(new UserPtr<IoVec>(header.msg_iov), out IoVec vector);
+            if (error == Errno.OK && (long)vector.Length < 0)
+                error = Errno.EINVAL;
+            if (error != Errno.OK)
+                return error;
+            wanted = vector.Length;
+        }
+        SetReceiveRoom(in header);
+        // Their room is in the buffer then, and the header's pointers do not matter.
+        if (isMultishot)
+            SetControlRoom(ulong.MaxValue, header.msg_controllen);
+        return Errno.OK;
+    }
+
+    /// <summary>Room for the source's name, as the header gives it; negative: none can have it.</summary>
+    public int NameRoom => _nameRoom;
+
+    /// <summary>The same header serves one message more (multishot).</summary>
+    public void BeginAgain()
+    {
+        Done = 0;
+        ResultFlags = Flags & MsgFlags.MSG_CMSG_CLOEXEC;
+        IsComplete = HasSender = SenderIsPut = false;
+        NameLength = 0;
+        ResetUsed();
+    }
+
+    /// <summary>
+    /// Writes struct io_uring_recvmsg_out, the name and the control data in front of a payload of so many bytes. EFAULT.
+    /// </summary>
+    public Errno WriteOut(MemoryManager mm, ulong address, uint payload)
+    {
+        const int OutSize = 16;
+        IoUringRecvmsgOut head = new()
+        {
+            namelen = (uint)NameLength, controllen = (uint)ControlUsed, payloadlen = payload, flags = (uint)(ResultFlags & ~MsgFlags.MSG_CMSG_COMPAT),
+        };
+        Errno error = mm.Write(new UserPtr<IoUringRecvmsgOut>(address), head);
+        if (error == Errno.OK)
+            error = mm.CopyOut(new UserPtr(address + OutSize), Name.AsSpan(0, Math.Min(NameLength, NameRoom)));
+        return error == Errno.OK ? mm.CopyOut(new UserPtr(address + OutSize + (ulong)NameRoom), Control) : error;
     }
 
     private void SetReceiveRoom(in MsgHdr header)
@@ -241,6 +319,30 @@ internal sealed partial class SocketMessage
             result = socket.Send(this);
         _mm.EndAccess();
         return result;
+    }
+
+    /// <summary>Takes the spans of what is left from a registered buffer. EFAULT.</summary>
+    public Errno ImportPinned(RegisteredBuffer buffer)
+    {
+        Data.Clear();
+        ulong skip = Done;
+        for (int i = 0; i < _vectorCount; i++)
+        {
+            ref IoVec vector = ref _vectors[i];
+            ulong part = Math.Min(skip, vector.Length);
+            skip -= part;
+            Errno error = part == vector.Length && part != 0 ? Errno.OK : buffer.AddTo(Data, vector.Base + part, vector.Length - part);
+            if (error != Errno.OK)
+                return error;
+        }
+        return Errno.OK;
+    }
+
+    /// <summary>Attempts a send of what <see cref="ImportPinned"/> took.</summary>
+    public SysResult TrySendPinned(Socket socket)
+    {
+        SysResult result = socket.PrepareSend(this);
+        return result.IsError ? result : socket.Send(this);
     }
 
     /// <summary>Attempts a receive. Memory that is not accessible fails only when there is something to put there.</summary>

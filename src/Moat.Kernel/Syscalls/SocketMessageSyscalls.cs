@@ -44,7 +44,7 @@ internal static class SocketMessageSyscalls
         SysResult result = SocketIo.Receive(task, socket!, message);
         if (!result.IsError && !address.IsNull)
         {
-            error = SocketSyscalls.WriteName(task, message.NameBytes, address, addressLength);
+            error = SocketSyscalls.WriteName(task.Mm, message.NameBytes, address, addressLength);
             if (error != Errno.OK)
                 result = error;
         }

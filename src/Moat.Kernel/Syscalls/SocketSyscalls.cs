@@ -1,3 +1,4 @@
+using Moat.Kernel.Memory;
 using Moat.Kernel.Sockets;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
@@ -63,21 +64,16 @@ internal static class SocketSyscalls
         Errno error = Find(task, fd, out Socket? socket);
         if (error != Errno.OK)
             return error;
-        SysResult result = SocketIo.Accept(task, socket!, (OpenFlags)flags & OpenFlags.O_NONBLOCK, out Socket? accepted);
+        Socket? accepted = null;
+        SysResult result = task.Files.HasRoom ? SocketIo.Accept(task, socket!, (OpenFlags)flags & OpenFlags.O_NONBLOCK, out accepted) : Errno.EMFILE;
         socket!.DropReference();
         if (result.IsError)
             return result;
-        if (!address.IsNull)
+        error = address.IsNull ? Errno.OK : WritePeerName(task.Mm, accepted!, address, length);
+        if (error != Errno.OK)
         {
-            Span<byte> name = stackalloc byte[SocketMessage.NameSize];
-            error = accepted!.GetPeerName(name, out int nameLength);
-            // The peer is gone already, and its name with it.
-            error = error != Errno.OK ? Errno.ECONNABORTED : WriteName(task, name[..nameLength], address, length);
-            if (error != Errno.OK)
-            {
-                accepted.DropReference();
-                return error;
-            }
+            accepted!.DropReference();
+            return error;
         }
         return AnonymousFiles.Install(task, accepted!, (flags & SocketType.SOCK_CLOEXEC) != 0);
     }
@@ -124,7 +120,7 @@ internal static class SocketSyscalls
         Span<byte> name = stackalloc byte[SocketMessage.NameSize];
         error = peer ? socket!.GetPeerName(name, out int nameLength) : socket!.GetName(name, out nameLength);
         if (error == Errno.OK)
-            error = WriteName(task, name[..nameLength], address, length);
+            error = WriteName(task.Mm, name[..nameLength], address, length);
         socket.DropReference();
         return error;
     }
@@ -150,14 +146,21 @@ internal static class SocketSyscalls
         return length == 0 ? Errno.OK : task.Mm.CopyIn(address, name);
     }
 
-    /// <summary>Copies an address out, cut to the room there is, and its whole length. EINVAL, EFAULT.</summary>
-    internal static Errno WriteName(Task task, ReadOnlySpan<byte> name, UserPtr address, UserPtr<int> length)
+    /// <summary>Tells whom a connection comes from. ECONNABORTED: the peer is gone already, and its name with it. EINVAL, EFAULT.</summary>
+    internal static Errno WritePeerName(MemoryManager mm, Socket accepted, UserPtr address, UserPtr<int> length)
     {
-        Errno error = task.Mm.Read(length, out int room);
+        Span<byte> name = stackalloc byte[SocketMessage.NameSize];
+        return accepted.GetPeerName(name, out int nameLength) != Errno.OK ? Errno.ECONNABORTED : WriteName(mm, name[..nameLength], address, length);
+    }
+
+    /// <summary>Copies an address out, cut to the room there is, and its whole length. EINVAL, EFAULT.</summary>
+    internal static Errno WriteName(MemoryManager mm, ReadOnlySpan<byte> name, UserPtr address, UserPtr<int> length)
+    {
+        Errno error = mm.Read(length, out int room);
         if (error == Errno.OK && room < 0)
             error = Errno.EINVAL;
         if (error == Errno.OK)
-            error = task.Mm.CopyOut(address, name[..Math.Min(room, name.Length)]);
-        return error == Errno.OK ? task.Mm.Write(length, name.Length) : error;
+            error = mm.CopyOut(address, name[..Math.Min(room, name.Length)]);
+        return error == Errno.OK ? mm.Write(length, name.Length) : error;
     }
 }

@@ -74,6 +74,21 @@ internal sealed class FdTable
         }
     }
 
+    /// <summary>True when a number is free now: what is made for it should be made.</summary>
+    public bool HasRoom
+    {
+        get
+        {
+            lock (_lock)
+            {
+                int fd = _firstFree;
+                while (fd < _entries.Length && _entries[fd].File is not null)
+                    fd++;
+                return fd < Limit;
+            }
+        }
+    }
+
     /// <summary>Puts a file at a given number (dup2(2)); what was there is closed. Takes over the caller's reference on success.</summary>
     /// <returns>The number, or EBADF when out of range.</returns>
     public SysResult InstallAt(int fd, FileDescription file, bool closeOnExec)

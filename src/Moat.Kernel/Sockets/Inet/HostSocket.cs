@@ -122,6 +122,19 @@ internal sealed partial class HostSocket : Socket, IWaitSource
 
     public override SysResult GetOutputQueued() => GetNumber(SocketIoctl.SIOCOUTQ);
 
+    /// <summary>As tcp(7)'s TCP_INQ: what can be read, and 1 at the end.</summary>
+    public override int GetInputHint()
+    {
+        if (!IsStream)
+            return -1;
+        SysResult queued = GetInputQueued();
+        if (queued.IsError || queued.Value > 0)
+            return queued.IsError ? -1 : (int)queued.Value;
+        return (Poll() & PollEvents.POLLRDHUP) != 0 ? 1 : 0;
+    }
+
+    public override bool HasMoreToAccept => (Poll() & PollEvents.POLLIN) != 0;
+
     protected override void Release()
     {
         lock (_lock)

@@ -12,6 +12,8 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
 
     protected override UnixConnected MakeSibling(Credentials creator) => new UnixStream(Sentry, OpenFlags.O_RDONLY, creator);
 
+    public override int GetInputHint() => (int)Math.Min(Queue.Bytes, int.MaxValue);
+
     public override SysResult Send(SocketMessage message)
     {
         if ((message.Flags & MsgFlags.MSG_OOB) != 0)

@@ -1,0 +1,226 @@
+using Moat.Kernel.Memory;
+using Moat.Kernel.Sockets;
+using Moat.Kernel.Syscalls;
+
+namespace Moat.Kernel.IoUring.Operations;
+
+/// <summary>Operations on a socket: what is none is ENOTSOCK.</summary>
+internal abstract class NetOperation : Operation
+{
+    [ThreadStatic]
+    private static IoVector? s_vector;
+
+    /// <inheritdoc/>
+    public sealed override IssueStatus Issue(Request request, IssueFlags flags)
+    {
+        if (request.File is not Socket socket)
+            return request.Done(Errno.ENOTSOCK);
+        IssueStatus status = Issue(request, socket, flags);
+        // What was moved is told: the message is for the next request.
+        if (status == IssueStatus.Done && request.Message is { } message)
+            message.Done = 0;
+        return status;
+    }
+
+    /// <summary>What was moved counts, whatever became of the rest.</summary>
+    protected static void FailInPart(Request request)
+    {
+        if (request.Message is not { Done: > 0 } message)
+            return;
+        request.Result = (int)message.Done;
+        message.Done = 0;
+    }
+
+    /// <summary>Attempts the operation on a socket.</summary>
+    protected abstract IssueStatus Issue(Request request, Socket socket, IssueFlags flags);
+
+    /// <summary>Room for the spans of one attempt: the ring's, or of the worker that has not got the ring's lock.</summary>
+    protected static IoVector Vector(Request request, IssueFlags flags)
+        => (flags & IssueFlags.Unlocked) == 0 ? request.Ring.Scratch : s_vector ??= new IoVector();
+
+    /// <summary>The request's message, made at first use.</summary>
+    protected static SocketMessage BeginMessage(Request request, MsgFlags flags)
+    {
+        SocketMessage message = request.Message ??= new SocketMessage();
+        message.Begin(request.Origin, request.Ring.Scratch, flags);
+        return message;
+    }
+}
+
+/// <summary>IORING_OP_SOCKET: into the descriptor table, or (sqe.file_index) into the registered files.</summary>
+internal sealed class SocketOp : Operation
+{
+    /// <inheritdoc/>
+    public override Errno Prepare(Request request)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        if (sqe.addr != 0 || sqe.rw_flags != 0 || sqe.buf_index != 0)
+            return Errno.EINVAL;
+        int type = (int)sqe.off;
+        if (sqe.file_index != 0 && (type & SocketType.SOCK_CLOEXEC) != 0)
+            return Errno.EINVAL;
+        return SocketOperations.AreFlagsKnown(type) ? Errno.OK : Errno.EINVAL;
+    }
+
+    /// <inheritdoc/>
+    public override IssueStatus Issue(Request request, IssueFlags flags)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        int type = (int)sqe.off;
+        if (sqe.file_index == 0 && !request.Origin.Files.HasRoom)
+            return request.Done(Errno.EMFILE);
+        Errno error = SocketOperations.Create(request.Task, sqe.fd, type, (int)sqe.len, out Socket? socket);
+        if (error != Errno.OK)
+            return request.Done(error);
+        return request.Done(request.Ring.InstallNew(request, socket!, (type & SocketType.SOCK_CLOEXEC) != 0, flags));
+    }
+}
+
+/// <summary>IORING_OP_BIND.</summary>
+internal sealed class Bind : NetOperation
+{
+    /// <inheritdoc/>
+    public override Errno Prepare(Request request)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        if (sqe.len != 0 || sqe.buf_index != 0 || sqe.rw_flags != 0 || sqe.splice_fd_in != 0)
+            return Errno.EINVAL;
+        return BeginMessage(request, MsgFlags.None).SetName(sqe.addr, (int)sqe.addr2);
+    }
+
+    /// <inheritdoc/>
+    protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
+        => request.Done(socket.Bind(request.Origin.Caller, request.Message!.NameBytes));
+}
+
+/// <summary>IORING_OP_LISTEN: sqe.len is the backlog.</summary>
+internal sealed class Listen : NetOperation
+{
+    /// <inheritdoc/>
+    public override Errno Prepare(Request request)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        return sqe.addr != 0 || sqe.buf_index != 0 || sqe.rw_flags != 0 || sqe.splice_fd_in != 0 || sqe.addr2 != 0 ? Errno.EINVAL : Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
+        => request.Done(socket.Listen(request.Origin.Caller, (int)request.Sqe.len));
+}
+
+/// <summary>IORING_OP_SHUTDOWN: sqe.len is the direction.</summary>
+internal sealed class Shutdown : NetOperation
+{
+    /// <inheritdoc/>
+    public override Errno Prepare(Request request)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        return sqe.off != 0 || sqe.addr != 0 || sqe.rw_flags != 0 || sqe.buf_index != 0 || sqe.splice_fd_in != 0 ? Errno.EINVAL : Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
+        => request.Return(request.Sqe.len > ShutdownHow.SHUT_RDWR ? Errno.EINVAL : socket.Shutdown((int)request.Sqe.len));
+}
+
+/// <summary>IORING_OP_CONNECT: waits until the connection stands, whatever O_NONBLOCK says.</summary>
+internal sealed class Connect : NetOperation
+{
+    /// <inheritdoc/>
+    public override Errno Prepare(Request request)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        if (sqe.len != 0 || sqe.buf_index != 0 || sqe.rw_flags != 0 || sqe.splice_fd_in != 0)
+            return Errno.EINVAL;
+        request.Moved = 0;
+        return BeginMessage(request, MsgFlags.None).SetName(sqe.addr, (int)sqe.addr2);
+    }
+
+    /// <inheritdoc/>
+    protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
+    {
+        // Request.Moved: 1 once the connection has been begun.
+        Errno error = request.Moved != 0 ? socket.FinishConnect() : socket.Connect(request.Origin.Caller, request.Message!.NameBytes);
+        if (error is not (Errno.EAGAIN or Errno.EINPROGRESS))
+            return request.Done(error);
+        if (error == Errno.EINPROGRESS)
+            request.Moved = 1;
+        return IssueStatus.WouldBlock;
+    }
+}
+
+/// <summary>IORING_OP_ACCEPT: one connection, or (IORING_ACCEPT_MULTISHOT) one CQE for each until something fails.</summary>
+internal sealed class Accept : NetOperation
+{
+    /// <summary>CQEs in a row before others get their turn.</summary>
+    private const int MaxAtOnce = 32;
+
+    /// <inheritdoc/>
+    public override Errno Prepare(Request request)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        if (sqe.len != 0 || sqe.buf_index != 0)
+            return Errno.EINVAL;
+        const AcceptFlags Known = AcceptFlags.MULTISHOT | AcceptFlags.POLL_FIRST | AcceptFlags.DONTWAIT;
+        AcceptFlags how = (AcceptFlags)sqe.ioprio;
+        if ((how & ~Known) != 0)
+            return Errno.EINVAL;
+        bool multishot = (how & AcceptFlags.MULTISHOT) != 0;
+        if (sqe.file_index != 0 && ((sqe.accept_flags & SocketType.SOCK_CLOEXEC) != 0
+            || (multishot && sqe.file_index != IoUringConst.IORING_FILE_INDEX_ALLOC)))
+            return Errno.EINVAL;
+        if ((sqe.accept_flags & ~(SocketType.SOCK_CLOEXEC | SocketType.SOCK_NONBLOCK)) != 0)
+            return Errno.EINVAL;
+        if (multishot)
+            request.Flags |= RequestFlags.Multishot;
+        if ((how & AcceptFlags.DONTWAIT) != 0)
+            request.Flags |= RequestFlags.NoWait;
+        return Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
+    {
+        bool multishot = (request.Flags & RequestFlags.Multishot) != 0;
+        AcceptFlags how = (AcceptFlags)request.Sqe.ioprio;
+        if ((how & AcceptFlags.POLL_FIRST) != 0 && (request.Flags & RequestFlags.Polled) == 0)
+            return IssueStatus.WouldBlock;
+        // CQEs that are not the last one are posted under the ring's lock.
+        if (multishot && (flags & IssueFlags.Unlocked) != 0)
+            return IssueStatus.WouldBlock;
+        for (int i = 0; i < MaxAtOnce; i++)
+        {
+            SysResult result = AcceptOne(request, socket, flags);
+            if (result.Error == Errno.EAGAIN)
+                return IssueStatus.WouldBlock;
+            CqeFlags more = !result.IsError && socket.HasMoreToAccept ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None;
+            if (!multishot || result.IsError || !request.Ring.PostMore(request, (int)result.Value, more | CqeFlags.MORE))
+            {
+                request.CqeFlags = more;
+                return request.Done(result);
+            }
+            request.Retries = 0;
+        }
+        request.Ring.MakeReady(request, RequestState.IssueHere);
+        return IssueStatus.Queued;
+    }
+
+    private static SysResult AcceptOne(Request request, Socket socket, IssueFlags flags)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        Submitter origin = request.Origin;
+        if (sqe.file_index == 0 && !origin.Files.HasRoom)
+            return Errno.EMFILE;
+        Errno error = socket.Accept(origin.Caller, (OpenFlags)sqe.accept_flags & OpenFlags.O_NONBLOCK, out Socket? accepted);
+        if (error != Errno.OK)
+            return error;
+        if (sqe.addr != 0)
+            error = SocketSyscalls.WritePeerName(origin.Mm, accepted!, new UserPtr(sqe.addr), new UserPtr<int>(sqe.addr2));
+        if (error != Errno.OK)
+        {
+            accepted!.DropReference();
+            return error;
+        }
+        return request.Ring.InstallNew(request, accepted!, (sqe.accept_flags & SocketType.SOCK_CLOEXEC) != 0, flags);
+    }
+}

@@ -1,0 +1,338 @@
+using Moat.Kernel.Sockets;
+using Moat.Kernel.Syscalls;
+
+namespace Moat.Kernel.IoUring.Operations;
+
+/// <summary>
+/// Receiving: what RECV and RECVMSG do alike. With MSG_WAITALL the rest of a stream is waited for; with IORING_RECV_MULTISHOT each message
+/// is a CQE, in a provided buffer of its own, until the end, an error, or no buffer.
+/// </summary>
+internal abstract class ReceiveOperation : NetOperation
+{
+    /// <summary>CQEs in a row before others get their turn.</summary>
+    private const int MaxAtOnce = 32;
+
+    /// <summary>Flags in sqe.ioprio that the operation knows.</summary>
+    protected abstract RecvSendFlags KnownFlags { get; }
+
+    /// <summary>How the request receives.</summary>
+    protected static RecvSendFlags HowOf(Request request) => (RecvSendFlags)request.Sqe.ioprio;
+
+    /// <summary>True when each message is a CQE.</summary>
+    protected static bool IsMultishot(Request request) => (request.Flags & RequestFlags.Multishot) != 0;
+
+    /// <inheritdoc/>
+    public sealed override Errno Prepare(Request request)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        if (sqe.addr2 != 0)
+            return Errno.EINVAL;
+        RecvSendFlags how = HowOf(request);
+        if ((how & ~KnownFlags) != 0)
+            return Errno.EINVAL;
+        MsgFlags flags = (MsgFlags)sqe.msg_flags;
+        if ((flags & MsgFlags.MSG_DONTWAIT) != 0)
+            request.Flags |= RequestFlags.NoWait;
+        if ((how & RecvSendFlags.RECV_MULTISHOT) != 0)
+        {
+            if ((request.Flags & RequestFlags.BufferSelect) == 0 || (flags & MsgFlags.MSG_WAITALL) != 0)
+                return Errno.EINVAL;
+            request.Flags |= RequestFlags.Multishot;
+        }
+        if (sqe.optlen != 0 && !AllowsLimit(request))
+            return Errno.EINVAL;
+        return PrepareMessage(request, BeginMessage(request, flags));
+    }
+
+    /// <summary>True when sqe.optlen may limit how much is received in all.</summary>
+    protected virtual bool AllowsLimit(Request request) => false;
+
+    /// <summary>Reads where the data go.</summary>
+    protected abstract Errno PrepareMessage(Request request, SocketMessage message);
+
+    /// <inheritdoc/>
+    protected sealed override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
+    {
+        if ((HowOf(request) & RecvSendFlags.POLL_FIRST) != 0 && (request.Flags & RequestFlags.Polled) == 0)
+            return IssueStatus.WouldBlock;
+        bool multishot = IsMultishot(request);
+        // CQEs that are not the last one are posted under the ring's lock.
+        if (multishot && (flags & IssueFlags.Unlocked) != 0)
+            return IssueStatus.WouldBlock;
+        request.Message!.UseVector(Vector(request, flags));
+        for (int i = 0; i < MaxAtOnce; i++)
+        {
+            IssueStatus status = Attempt(request, socket, flags, out bool isLast);
+            if (status != IssueStatus.Done || !multishot || isLast || request.Result <= 0)
+                return status;
+            if (!request.Ring.PostMore(request, request.Result, request.CqeFlags | CqeFlags.MORE))
+                return status;
+            request.CqeFlags = CqeFlags.None;
+            request.Retries = 0;
+            request.Message.Done = 0;
+        }
+        request.Ring.MakeReady(request, RequestState.IssueHere);
+        return IssueStatus.Queued;
+    }
+
+    /// <summary>One message. <paramref name="isLast"/>: the request is at its end though it succeeded.</summary>
+    protected abstract IssueStatus Attempt(Request request, Socket socket, IssueFlags flags, out bool isLast);
+
+    /// <summary>What an attempt means: done, to be continued, or to be tried again. Buffers are the caller's.</summary>
+    protected static IssueStatus Finish(Request request, Socket socket, SysResult result, bool isWhole)
+    {
+        SocketMessage message = request.Message!;
+        if (result.Error == Errno.EAGAIN)
+            return IssueStatus.WouldBlock;
+        if (result.IsError)
+        {
+            request.SetFail();
+        }
+        else if (isWhole && message.Done + (ulong)result.Value < message.Length)
+        {
+            if (result.Value > 0 && socket.CanContinue)
+            {
+                message.Done += (ulong)result.Value;
+                return IssueStatus.WouldBlock;
+            }
+            request.SetFail();
+        }
+        else if ((message.Flags & MsgFlags.MSG_WAITALL) != 0 && (message.ResultFlags & (MsgFlags.MSG_TRUNC | MsgFlags.MSG_CTRUNC)) != 0)
+        {
+            request.SetFail();
+        }
+        if (result.Value > 0)
+            message.Done += (ulong)result.Value;
+        request.Result = message.Done > 0 ? (int)message.Done : (int)result.Value;
+        return IssueStatus.Done;
+    }
+
+    /// <summary>IORING_CQE_F_SOCK_NONEMPTY, where the socket knows.</summary>
+    protected static CqeFlags More(Request request, Socket socket)
+        => request.Result >= 0 && socket.GetInputHint() > 0 ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None;
+
+    /// <inheritdoc/>
+    public override void OnFail(Request request) => FailInPart(request);
+}
+
+/// <summary>IORING_OP_RECV.</summary>
+internal sealed class Recv : ReceiveOperation
+{
+    private const int MostBuffers = 256;
+
+    /// <inheritdoc/>
+    protected override RecvSendFlags KnownFlags => RecvSendFlags.POLL_FIRST | RecvSendFlags.RECV_MULTISHOT | RecvSendFlags.BUNDLE;
+
+    /// <inheritdoc/>
+    protected override bool AllowsLimit(Request request) => IsMultishot(request);
+
+    /// <inheritdoc/>
+    protected override Errno PrepareMessage(Request request, SocketMessage message)
+    {
+        // Request.Length: what a multishot may still receive in all, 0 without a limit.
+        request.Length = request.Sqe.optlen;
+        return (request.Flags & RequestFlags.BufferSelect) != 0 ? Errno.OK : message.SetRange(new UserPtr(request.Sqe.addr), request.Sqe.len);
+    }
+
+    /// <inheritdoc/>
+    protected override IssueStatus Attempt(Request request, Socket socket, IssueFlags flags, out bool isLast)
+    {
+        SocketMessage message = request.Message!;
+        isLast = false;
+        if ((request.Flags & RequestFlags.BufferSelect) != 0)
+        {
+            return (HowOf(request) & RecvSendFlags.BUNDLE) != 0 && (flags & IssueFlags.Unlocked) == 0
+                ? ReceiveBundle(request, socket, flags, out isLast) : ReceiveSelected(request, socket, flags, out isLast);
+        }
+        IssueStatus status = Finish(request, socket, message.TryReceive(socket), (message.Flags & MsgFlags.MSG_WAITALL) != 0);
+        if (status == IssueStatus.Done)
+            request.CqeFlags = More(request, socket);
+        return status;
+    }
+
+    private IssueStatus ReceiveSelected(Request request, Socket socket, IssueFlags flags, out bool isLast)
+    {
+        SocketMessage message = request.Message!;
+        Ring ring = request.Ring;
+        isLast = false;
+        ulong length = request.Sqe.len;
+        Errno error = ring.SelectBuffer(request, flags, ref length, out ulong address);
+        if (error == Errno.OK && message.Done == 0)
+            error = message.SetRange(new UserPtr(address), length);
+        if (error != Errno.OK)
+        {
+            ring.RecycleBuffer(request, flags);
+            return request.Done(error);
+        }
+        IssueStatus status = Finish(request, socket, message.TryReceive(socket), (message.Flags & MsgFlags.MSG_WAITALL) != 0);
+        if (status == IssueStatus.Done && request.Result > 0)
+        {
+            request.CqeFlags = More(request, socket);
+            ring.PutBuffer(request, (ulong)request.Result);
+            isLast = IsLimitReached(request);
+        }
+        else if (message.Done == 0)
+        {
+            ring.RecycleBuffer(request, flags);
+        }
+        return status;
+    }
+
+    /// <summary>
+    /// IORING_RECVSEND_BUNDLE: what is there goes into as many buffers as it needs, in a row; the CQE has the first one's id. How much is
+    /// there is often known only after the first receive: then one more adds the rest.
+    /// </summary>
+    private IssueStatus ReceiveBundle(Request request, Socket socket, IssueFlags flags, out bool isLast)
+    {
+        SocketMessage message = request.Message!;
+        Ring ring = request.Ring;
+        ulong asked = Limit(request, request.Sqe.len);
+        isLast = false;
+        CqeFlags first = CqeFlags.None;
+        for (bool again = false; ; again = true)
+        {
+            SysResult count = ring.SelectBuffers(request, flags, asked, asked == 0 ? 1 : MostBuffers);
+            Errno error = count.IsError ? count.Error : message.SetVectors(request.Vectors.AsSpan(0, (int)count.Value));
+            if (error != Errno.OK)
+            {
+                ring.RecycleBuffer(request, flags);
+                if (again)
+                    break;
+                return request.Done(error);
+            }
+            ulong before = message.Done, room = message.Length;
+            message.Done = 0;
+            SysResult result = message.TryReceive(socket);
+            message.Done = before;
+            if (result.Value <= 0)
+            {
+                ring.RecycleBuffer(request, flags);
+                if (again)
+                    break;
+                return Finish(request, socket, result, isWhole: false);
+            }
+            message.Done += (ulong)result.Value;
+            request.Result = (int)message.Done;
+            ring.PutBuffer(request, (ulong)result.Value);
+            if (again)
+                request.CqeFlags = first | (request.CqeFlags & CqeFlags.BUF_MORE);
+            int left = socket.GetInputHint();
+            request.CqeFlags = (request.CqeFlags & ~CqeFlags.SOCK_NONEMPTY) | (left > 0 ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None);
+            first = request.CqeFlags & ~(CqeFlags.BUF_MORE | CqeFlags.SOCK_NONEMPTY);
+            isLast = IsLimitReached(request) || !ring.HasProvidedBuffers(request);
+            if (again || isLast || left <= 1 || (ulong)result.Value < room || (request.Sqe.len != 0 && message.Done >= request.Sqe.len))
+                break;
+            asked = Limit(request, (ulong)left);
+        }
+        request.Result = (int)message.Done;
+        return IssueStatus.Done;
+    }
+
+    /// <summary>The least of a length (0: none) and what is left of the limit.</summary>
+    private static ulong Limit(Request request, ulong length)
+        => request.Length != 0 && (length == 0 || length > request.Length) ? request.Length : length;
+
+    /// <summary>Counts what was received against sqe.optlen.</summary>
+    private static bool IsLimitReached(Request request)
+    {
+        if (request.Length == 0)
+            return false;
+        ulong received = request.Message!.Done;
+        request.Length -= Math.Min(received, request.Length);
+        return request.Length == 0;
+    }
+}
+
+/// <summary>IORING_OP_RECVMSG: sqe.addr is a struct msghdr.</summary>
+internal sealed class RecvMsg : ReceiveOperation
+{
+    private const int OutSize = 16;
+
+    /// <inheritdoc/>
+    protected override RecvSendFlags KnownFlags => RecvSendFlags.POLL_FIRST | RecvSendFlags.RECV_MULTISHOT;
+
+    /// <inheritdoc/>
+    protected override Errno PrepareMessage(Request request, SocketMessage message)
+    {
+        UserPtr<MsgHdr> header = new(request.Sqe.addr);
+        if ((request.Flags & RequestFlags.BufferSelect) == 0)
+            return message.ReadForReceive(header);
+        Errno error = message.ReadForSelected(header, IsMultishot(request), out ulong wanted);
+        request.Wanted = wanted;
+        if (error != Errno.OK || !IsMultishot(request))
+            return error;
+        // Name and control data go into the buffer too, each with the room that the header gives it.
+        return message.NameRoom < 0 || OutSize + (ulong)message.NameRoom + message.ControlCapacity > int.MaxValue ? Errno.EOVERFLOW : Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    protected override IssueStatus Attempt(Request request, Socket socket, IssueFlags flags, out bool isLast)
+    {
+        SocketMessage message = request.Message!;
+        isLast = false;
+        if ((request.Flags & RequestFlags.BufferSelect) == 0)
+            return Receive(request, socket);
+        Ring ring = request.Ring;
+        ulong length = request.Wanted;
+        Errno error = ring.SelectBuffer(request, flags, ref length, out ulong address);
+        if (error != Errno.OK)
+            return request.Done(error);
+        IssueStatus status;
+        if (IsMultishot(request))
+        {
+            status = ReceiveInto(request, socket, address, length);
+        }
+        else
+        {
+            error = message.Done == 0 ? message.SetRange(new UserPtr(address), length) : Errno.OK;
+            status = error == Errno.OK ? Receive(request, socket) : request.Done(error);
+        }
+        if (status == IssueStatus.Done && request.Result > 0)
+            ring.PutBuffer(request, (ulong)request.Result);
+        else if (message.Done == 0)
+            ring.RecycleBuffer(request, flags);
+        return status;
+    }
+
+    private static IssueStatus Receive(Request request, Socket socket)
+    {
+        SocketMessage message = request.Message!;
+        SysResult result = message.TryReceive(socket);
+        if (!result.IsError)
+        {
+            Errno error = message.WriteBack(new UserPtr<MsgHdr>(request.Sqe.addr));
+            if (error != Errno.OK)
+                result = error;
+        }
+        bool isWhole = (message.Flags & MsgFlags.MSG_WAITALL) != 0 && !message.WantsControl;
+        IssueStatus status = Finish(request, socket, result, isWhole);
+        if (status == IssueStatus.Done)
+            request.CqeFlags = More(request, socket);
+        return status;
+    }
+
+    /// <summary>Multishot: struct io_uring_recvmsg_out, name, control data and payload, one after the other in the buffer.</summary>
+    private static IssueStatus ReceiveInto(Request request, Socket socket, ulong address, ulong length)
+    {
+        SocketMessage message = request.Message!;
+        ulong head = OutSize + (ulong)message.NameRoom + message.ControlCapacity;
+        if (length < head)
+            return request.Done(Errno.EFAULT);
+        ulong room = length - head;
+        message.BeginAgain();
+        Errno error = message.SetRange(new UserPtr(address + head), room);
+        if (error != Errno.OK)
+            return request.Done(error);
+        SysResult result = message.TryReceive(socket);
+        if (result.Error == Errno.EAGAIN)
+            return IssueStatus.WouldBlock;
+        if (result.Value <= 0)
+            return request.Done(result);
+        error = message.WriteOut(request.Origin.Mm, address, (uint)result.Value);
+        if (error != Errno.OK)
+            return request.Done(error);
+        request.Result = (int)(head + Math.Min((ulong)result.Value, room));
+        request.CqeFlags = More(request, socket);
+        return IssueStatus.Done;
+    }
+}

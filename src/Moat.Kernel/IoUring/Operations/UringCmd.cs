@@ -1,0 +1,44 @@
+using Moat.Kernel.Sockets;
+using Moat.Kernel.Syscalls;
+
+namespace Moat.Kernel.IoUring.Operations;
+
+/// <summary>IORING_OP_URING_CMD: commands of the file itself. Sockets have some (enum io_uring_socket_op); all else is EOPNOTSUPP.</summary>
+internal sealed class UringCmd : Operation
+{
+    /// <inheritdoc/>
+    public override Errno Prepare(Request request)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        // The upper half of the place of cmd_op is padding.
+        if (sqe.off >> 32 != 0 || (sqe.uring_cmd_flags & ~IoUringNetConst.IORING_URING_CMD_FIXED) != 0)
+            return Errno.EINVAL;
+        bool isFixed = (sqe.uring_cmd_flags & IoUringNetConst.IORING_URING_CMD_FIXED) != 0;
+        return isFixed && (request.Flags & RequestFlags.BufferSelect) != 0 ? Errno.EINVAL : Errno.OK;
+    }
+
+    /// <inheritdoc/>
+    public override IssueStatus Issue(Request request, IssueFlags flags)
+        => request.Done(request.File is Socket socket ? Serve(request, socket) : Errno.EOPNOTSUPP);
+
+    private static SysResult Serve(Request request, Socket socket)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        Submitter origin = request.Origin;
+        int level = (int)sqe.addr, option = (int)(sqe.addr >> 32);
+        switch ((SocketUringOp)sqe.cmd_op)
+        {
+            case SocketUringOp.SIOCINQ:
+                return socket.SupportsQueueCommands ? socket.GetInputQueued() : Errno.EOPNOTSUPP;
+            case SocketUringOp.SIOCOUTQ:
+                return socket.SupportsQueueCommands ? socket.GetOutputQueued() : Errno.EOPNOTSUPP;
+            case SocketUringOp.GETSOCKOPT:
+                return level != SocketOption.SOL_SOCKET ? Errno.EOPNOTSUPP
+                    : SocketOptionSyscalls.Get(origin.Mm, origin.Caller, socket, level, option, new UserPtr(sqe.optval), (int)sqe.optlen);
+            case SocketUringOp.SETSOCKOPT:
+                return SocketOptionSyscalls.Set(origin.Mm, origin.Caller, socket, level, option, new UserPtr(sqe.optval), (int)sqe.optlen);
+            default:
+                return Errno.EOPNOTSUPP;
+        }
+    }
+}

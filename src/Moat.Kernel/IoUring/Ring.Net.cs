@@ -1,0 +1,27 @@
+using Moat.Kernel.Vfs;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>What the network operations need of the ring.</summary>
+internal sealed partial class Ring
+{
+    /// <summary>
+    /// Gives a new file its number: in the descriptor table, or (sqe.file_index) among the registered files. Takes the reference over, and
+    /// drops it when there is no place.
+    /// </summary>
+    public SysResult InstallNew(Request request, FileDescription file, bool closeOnExec, IssueFlags flags)
+    {
+        uint slot = request.Sqe.file_index;
+        SysResult result = slot != 0 ? InstallFile(file, slot, flags) : request.Origin.Files.Install(file, closeOnExec);
+        if (result.IsError)
+            file.DropReference();
+        return result;
+    }
+
+    /// <summary>Posts the second CQE of a zero-copy send, right behind the first. Under the lock.</summary>
+    public void PostNotification(Request request, int result) => AddToBatch(request.Sqe.user_data, result, CqeFlags.NOTIF);
+
+    /// <summary>True when the request's group of provided buffers has one more. Under the lock.</summary>
+    public bool HasProvidedBuffers(Request request)
+        => FindGroup(request.Sqe.buf_group) is { } group && (group.Ring is { } ring ? ring.Available != 0 : group.Count != 0);
+}
