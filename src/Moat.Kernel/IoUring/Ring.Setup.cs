@@ -14,7 +14,7 @@ internal sealed partial class Ring
     public const IoUringFeature Features = IoUringFeature.SINGLE_MMAP | IoUringFeature.NODROP | IoUringFeature.SUBMIT_STABLE
         | IoUringFeature.RW_CUR_POS | IoUringFeature.CUR_PERSONALITY | IoUringFeature.FAST_POLL | IoUringFeature.POLL_32BITS
         | IoUringFeature.EXT_ARG | IoUringFeature.NATIVE_WORKERS | IoUringFeature.CQE_SKIP | IoUringFeature.LINKED_FILE
-        | IoUringFeature.MIN_TIMEOUT | IoUringFeature.NO_IOWAIT;
+        | IoUringFeature.RECVSEND_BUNDLE | IoUringFeature.MIN_TIMEOUT | IoUringFeature.NO_IOWAIT;
 
     /// <summary>
     /// io_uring_setup(2): makes a ring and fills in the rest of <paramref name="p"/>. Errors: EINVAL for what is not known or does
