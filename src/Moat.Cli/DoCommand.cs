@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using Moat.Host;
 using Moat.Kernel;
+using Moat.Kernel.Tasks;
 
 namespace Moat.Cli;
 
@@ -48,6 +49,12 @@ internal sealed class DoCommand : Command
         DefaultValueFactory = _ => "host",
     };
 
+    private readonly Option<string> _watchdog = new("--watchdog")
+    {
+        Description = "log: report a thread of the program that is stuck in Moat for 10 s, with what it waits for; kill: end the sandbox too",
+        HelpName = "log|kill",
+    };
+
     private readonly Option<bool> _stats = new("--stats") { Description = "At the end, say what was asked of Moat and how it was served" };
 
     private readonly Option<bool> _denyIoUring = new("--deny-host-io-uring") { Hidden = true };
@@ -71,6 +78,7 @@ internal sealed class DoCommand : Command
         Options.Add(_memory);
         Options.Add(_pids);
         Options.Add(_network);
+        Options.Add(_watchdog);
         Options.Add(_stats);
         Options.Add(_denyIoUring);
         Arguments.Add(_program);
@@ -132,6 +140,8 @@ internal sealed class DoCommand : Command
             return $"--pids: {pids} leaves no room for a process";
         if (parsed.GetValue(_network) is not ("host" or "none") and var network)
             return $"--network: {network} is neither host nor none";
+        if (parsed.GetValue(_watchdog) is not (null or "log" or "kill") and var watchdog)
+            return $"--watchdog: {watchdog} is neither log nor kill";
         byte[][] arguments = ProcessBytes.LastArguments(_programArguments);
         options = new SentryOptions
         {
@@ -143,6 +153,7 @@ internal sealed class DoCommand : Command
             Volumes = [.. volumes],
             MemoryLimit = memory,
             TaskLimit = pids,
+            Watchdog = parsed.GetValue(_watchdog) switch { "log" => WatchdogMode.Log, "kill" => WatchdogMode.Kill, _ => WatchdogMode.None },
             Network = parsed.GetValue(_network) == "none" ? NetworkMode.None : NetworkMode.Host,
         };
         return null;

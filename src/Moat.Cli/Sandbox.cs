@@ -54,12 +54,21 @@ internal static class Sandbox
             context.Cancel = true;
             sentry.SendSignal(s.Number);
         }))];
+        using Watchdog? watchdog = options.Watchdog == WatchdogMode.None ? null
+            : new Watchdog(sentry, options.Watchdog == WatchdogMode.Kill ? EndAtOnce : static () => { });
         SentryExit exit = sentry.WaitForExit();
         forwarding.ForEach(f => f.Dispose());
         DebugLog.Write($"ended: {exit}");
         if (statistics)
             StatisticsReport.Write(Console.Error, sentry.GetUringStatistics());
         return CodeOf(options, exit);
+    }
+
+    /// <summary>Ends Moat without waiting for what may never end; the guests die with it.</summary>
+    private static void EndAtOnce()
+    {
+        Console.Error.Flush();
+        HostSyscall.Call(231 /* exit_group */, ExitCode.MoatFailure);
     }
 
     /// <summary>The exit code for an end; says why when the program never began.</summary>

@@ -1,3 +1,5 @@
+using Moat.Kernel.Tasks;
+
 namespace Moat.Kernel;
 
 /// <summary>A real host directory that guests see (<c>--volume</c>).</summary>
@@ -48,6 +50,9 @@ internal sealed record SentryOptions
 
     /// <summary>Most guest memory, bytes; running out is ENOMEM. 0: as much as the host gives.</summary>
     public ulong MemoryLimit { get; init; }
+
+    /// <summary>What is done about guest threads that are stuck in the sentry.</summary>
+    public WatchdogMode Watchdog { get; init; }
 
     /// <summary>What AF_INET, AF_INET6 and AF_NETLINK reach.</summary>
     public NetworkMode Network { get; init; }

@@ -24,6 +24,7 @@ internal sealed unsafe class AccessLock
     private readonly int* _writer; // 0 none, 1 a writer, 2 a writer and readers that sleep
     private readonly int* _drain; // 1 while the writer sleeps until readers leave
     private readonly Lock _writers = new();
+    private int _writerThread;
     private int _displaced; // readers that sit in another slot than their own
 
     public AccessLock()
@@ -85,6 +86,7 @@ internal sealed unsafe class AccessLock
         _writers.Enter();
         Interlocked.Exchange(ref *_writer, 1);
         int me = Environment.CurrentManagedThreadId;
+        _writerThread = me;
         for (int i = 0; i < Slots; i++)
         {
             int* slot = _slots + (i * Stride);
@@ -100,10 +102,23 @@ internal sealed unsafe class AccessLock
     public void ExitWrite()
     {
         const int FUTEX_WAKE_PRIVATE = 1 | 128;
+        _writerThread = 0;
         // SAFETY: the words lie in the pinned array.
         if (Interlocked.Exchange(ref *_writer, 0) == 2)
             HostSyscall.CallQuick(202, (long)_writer, FUTEX_WAKE_PRIVATE, int.MaxValue);
         _writers.Exit();
+    }
+
+    /// <summary>Who is in right now, as managed thread ids: the writer, or 0, and the readers. For reports; may be stale at once.</summary>
+    public int GetHolders(List<int> readers)
+    {
+        for (int i = 0; i < Slots; i++)
+        {
+            // SAFETY: slots lie in the pinned array.
+            if (Volatile.Read(ref *(_slots + (i * Stride))) is not 0 and int owner)
+                readers.Add(owner);
+        }
+        return Volatile.Read(ref _writerThread);
     }
 
     /// <summary>True when the calling thread reads.</summary>

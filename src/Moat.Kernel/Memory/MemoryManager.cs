@@ -114,6 +114,9 @@ internal sealed partial class MemoryManager
     /// <summary>True when there are no more than <paramref name="users"/>: nobody but the threads of one process.</summary>
     public bool HasOnly(int users) => Volatile.Read(ref _users) <= users;
 
+    /// <summary>Who holds the address space's lock; see <see cref="AccessLock.GetHolders"/>.</summary>
+    public int GetLockHolders(List<int> readers) => _access.GetHolders(readers);
+
     /// <summary>One user less; the last one ends the address space and frees its memory.</summary>
     public void DropUser()
     {

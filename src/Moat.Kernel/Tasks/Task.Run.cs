@@ -74,7 +74,9 @@ internal sealed partial class Task
         AfterStop(default, inCall: false);
         while (!IsKilled)
         {
-            switch (SwitchToGuest())
+            StopReason reason = SwitchToGuest();
+            _services++;
+            switch (reason)
             {
                 case StopReason.Syscall:
                     ServeCall();

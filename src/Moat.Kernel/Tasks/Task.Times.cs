@@ -20,6 +20,7 @@ internal sealed partial class Task
     {
         int host = HostSystem.GetThreadId();
         _hostTimeAtStart = HostClock.Get(HostClock.CLOCK_THREAD_CPUTIME_ID);
+        SentryThread = Environment.CurrentManagedThreadId;
         Volatile.Write(ref _hostThreadId, host);
     }
 
