@@ -220,7 +220,9 @@ internal sealed class Recv : ReceiveOperation
             request.CqeFlags = (request.CqeFlags & ~CqeFlags.SOCK_NONEMPTY) | (left > 0 ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None);
             first = request.CqeFlags & ~(CqeFlags.BUF_MORE | CqeFlags.SOCK_NONEMPTY);
             isLast = IsLimitReached(request) || !ring.HasProvidedBuffers(request);
-            if (again || isLast || left <= 1 || (ulong)result.Value < room || (request.Sqe.len != 0 && message.Done >= request.Sqe.len))
+            // A length ends a multishot's bundle; of a single one it only says how much to begin with. What did not fit whole buffers waits.
+            bool isCut = room < asked || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
+            if (again || isLast || isCut || left <= 1 || (ulong)result.Value < room)
                 break;
             asked = Limit(request, (ulong)left);
         }
