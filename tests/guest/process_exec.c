@@ -272,3 +272,21 @@ TEST(signals_to_a_group_during_forks)
     CHECK_EQ(wait_for(leader), SIGKILL);
     UNTIL(kill(-leader, 0) == -1 && errno == ESRCH);
 }
+
+TEST(a_pipe_is_opened_by_its_descriptor)
+{
+    int p[2];
+    OK(pipe(p));
+    CHECK_EQ(write(p[1], "abc", 3), 3);
+    close(p[1]);
+    char path[64], b[8];
+    snprintf(path, sizeof path, "/dev/fd/%d", p[0]);
+    int fd = OK(open(path, O_RDONLY)); // needs no writer
+    CHECK_EQ(read(fd, b, 8), 3);
+    CHECK_EQ(read(fd, b, 8), 0);
+    close(fd);
+    fd = OK(open(path, O_WRONLY));
+    CHECK_EQ(write(fd, "x", 1), 1);
+    close(fd);
+    close(p[0]);
+}

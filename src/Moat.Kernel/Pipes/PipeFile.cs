@@ -39,17 +39,18 @@ internal sealed partial class PipeFile : FileDescription
     }
 
     /// <summary>
-    /// Opens a FIFO (fifo(7)) without waiting. ENXIO: O_WRONLY and O_NONBLOCK without a reader. <see cref="FinishOpen"/> waits.
+    /// Opens a FIFO (fifo(7)) without waiting. ENXIO: O_WRONLY and O_NONBLOCK without a reader. <see cref="FinishOpen"/> waits. With
+    /// <paramref name="waits"/> false it is a pipe that is opened by /proc/self/fd/N, which needs no other end.
     /// </summary>
-    public static Errno OpenFifo(Pipe pipe, OpenFlags flags, out FileDescription? file)
+    public static Errno OpenFifo(Pipe pipe, OpenFlags flags, bool waits, out FileDescription? file)
     {
         file = null;
         bool writeOnly = (flags & OpenFlags.O_ACCMODE) == OpenFlags.O_WRONLY;
-        if (writeOnly && (flags & OpenFlags.O_NONBLOCK) != 0 && pipe.Readers == 0)
+        if (waits && writeOnly && (flags & OpenFlags.O_NONBLOCK) != 0 && pipe.Readers == 0)
             return Errno.ENXIO;
         int readers = pipe.Readers, writers = pipe.Writers, readerOpens = pipe.ReaderOpens, writerOpens = pipe.WriterOpens;
         PipeFile opened = new(pipe, flags);
-        bool alone = opened.CanWrite ? !opened.CanRead && readers == 0 : writers == 0;
+        bool alone = waits && (opened.CanWrite ? !opened.CanRead && readers == 0 : writers == 0);
         if (alone && !opened.IsNonBlocking)
         {
             opened._waitsForOpens = true;
