@@ -16,9 +16,11 @@ namespace Moat.Cli;
 /// <summary>One run of a program: makes the sentry, waits for its end, says how it ended.</summary>
 internal static class Sandbox
 {
-    private static readonly (PosixSignal Signal, int Number)[] s_forwarded =
+    private static readonly (PosixSignal Signal, int Number)[] s_forwarded = [(PosixSignal.SIGTERM, 15), (PosixSignal.SIGHUP, 1)];
+
+    private static readonly (PosixSignal Signal, int Number)[] s_ofTerminal =
     [
-        (PosixSignal.SIGINT, 2), (PosixSignal.SIGQUIT, 3), (PosixSignal.SIGTERM, 15), (PosixSignal.SIGHUP, 1), (PosixSignal.SIGWINCH, 28),
+        (PosixSignal.SIGINT, 2), (PosixSignal.SIGQUIT, 3), (PosixSignal.SIGTSTP, 20), (PosixSignal.SIGWINCH, 28),
     ];
 
     /// <summary>Runs to the end; returns the exit code of <c>moat do</c>.</summary>
@@ -54,6 +56,9 @@ internal static class Sandbox
             context.Cancel = true;
             sentry.SendSignal(s.Number);
         }))];
+        // What nobody in the sandbox can stop and continue stops with the sandbox.
+        forwarding.AddRange(s_ofTerminal.Select(s => PosixSignalRegistration.Create(s.Signal, context
+            => context.Cancel = !sentry.SendTerminalSignal(s.Number))));
         using Watchdog? watchdog = options.Watchdog == WatchdogMode.None ? null
             : new Watchdog(sentry, options.Watchdog == WatchdogMode.Kill ? EndAtOnce : static () => { });
         SentryExit exit = sentry.WaitForExit();

@@ -82,6 +82,19 @@ internal sealed partial class Sentry : IDisposable
     public void SendSignal(int signal)
         => _first?.Send(new SigInfo { Signo = signal, Code = Signal.SI_USER });
 
+    /// <summary>
+    /// Sends a signal of the terminal to the foreground process group. True: it is to stop what no shell in the sandbox watches over,
+    /// so that the sandbox as a whole has to stop.
+    /// </summary>
+    public bool SendTerminalSignal(int signal)
+    {
+        if (_first is not { } first)
+            return false;
+        int group = GetForegroundGroup();
+        Processes.SendToGroup(group, new SigInfo { Signo = signal, Code = Signal.SI_KERNEL });
+        return signal == Signal.SIGTSTP && first.ProcessGroupId == group && first.Actions.Get(signal).Handler == SigAction.SIG_DFL;
+    }
+
     /// <summary>Ends all guests and waits until their threads are gone; then frees what is shared. Idempotent.</summary>
     public void Dispose()
     {

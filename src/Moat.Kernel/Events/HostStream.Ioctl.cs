@@ -26,6 +26,9 @@ internal sealed partial class HostStream
             return IsTerminal ? ControlJobs(task, command, argument) : Errno.ENOTTY;
         if (!Describe(command, out int size, out Direction direction))
             return Errno.ENOTTY;
+        bool changes = direction == Direction.Value || (direction == Direction.In && command != TIOCSWINSZ);
+        if (IsTerminal && changes && task.CheckForeground(Signal.SIGTTOU) is var stop && stop != Errno.OK)
+            return stop;
         if (direction == Direction.Value)
             return FromHost(HostStreamCalls.IoctlValue(_fd, command, argument));
         Span<byte> buffer = stackalloc byte[64];
@@ -43,7 +46,7 @@ internal sealed partial class HostStream
         return copied != Errno.OK ? copied : result;
     }
 
-    private const uint TIOCSCTTY = 0x540E, TIOCGPGRP = 0x540F, TIOCSPGRP = 0x5410, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429;
+    private const uint TIOCSCTTY = 0x540E, TIOCGPGRP = 0x540F, TIOCSPGRP = 0x5410, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429, TIOCSWINSZ = 0x5414;
 
     /// <summary>
     /// Job control as seen inside: the terminal belongs to the session of the sandbox's first process, which is in the foreground
@@ -59,12 +62,14 @@ internal sealed partial class HostStream
         switch (command)
         {
             case TIOCGPGRP:
-                return task.Mm.Write(address, sentry.ForegroundGroup != 0 ? sentry.ForegroundGroup : sentry.First!.ProcessGroupId);
+                return task.Mm.Write(address, sentry.GetForegroundGroup());
             case TIOCGSID:
                 return task.Mm.Write(address, session);
             case TIOCSPGRP:
                 if (task.Mm.Read(address, out int wanted) != Errno.OK)
                     return Errno.EFAULT;
+                if (task.CheckForeground(Signal.SIGTTOU) is var stop && stop != Errno.OK)
+                    return stop;
                 if (wanted < 0)
                     return Errno.EINVAL;
                 ThreadGroup? member = sentry.Tasks.GetGroups().Find(g => g.ProcessGroupId == wanted);

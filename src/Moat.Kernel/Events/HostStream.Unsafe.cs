@@ -122,9 +122,32 @@ internal sealed unsafe partial class HostStream : FileDescription, IWaitSource
         return Done(from, r);
     }
 
-    public override SysResult ReadNext(IoVector to, RwFlags flags) => Done(to, ReadStream(to, flags));
+    public override SysResult ReadNext(IoVector to, RwFlags flags)
+    {
+        if (IsTerminal && Tasks.Task.Current is { } reader && reader.CheckForeground(Signal.SIGTTIN) is var stop && stop != Errno.OK)
+            return stop;
+        return Done(to, ReadStream(to, flags));
+    }
 
-    public override SysResult WriteNext(IoVector from, RwFlags flags) => Done(from, WriteStream(from, flags | Appending));
+    public override SysResult WriteNext(IoVector from, RwFlags flags)
+    {
+        if (IsTerminal && Tasks.Task.Current is { } writer && writer.Sentry.GetForegroundGroup() != writer.Group.ProcessGroupId
+            && StopsWriters && writer.CheckForeground(Signal.SIGTTOU) is var stop && stop != Errno.OK)
+            return stop;
+        return Done(from, WriteStream(from, flags | Appending));
+    }
+
+    /// <summary>TOSTOP of the terminal's c_lflag (termios(3)): writers in the background are stopped too.</summary>
+    private bool StopsWriters
+    {
+        get
+        {
+            const uint TCGETS = 0x5401, TOSTOP = 0x100;
+            const int LocalFlags = 12;
+            Span<byte> termios = stackalloc byte[36];
+            return HostStreamCalls.Ioctl(_fd, TCGETS, termios) >= 0 && (BitConverter.ToUInt32(termios[LocalFlags..]) & TOSTOP) != 0;
+        }
+    }
 
     public override SysResult Seek(long offset, int whence)
         => FromHost(HostStreamCalls.Seek(_fd, offset, whence));

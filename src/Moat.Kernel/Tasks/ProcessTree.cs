@@ -237,6 +237,19 @@ internal sealed class ProcessTree(Sentry sentry)
         group.EndWaiters.Wake(PollEvents.POLLIN | PollEvents.POLLRDNORM | PollEvents.POLLHUP);
     }
 
+    /// <summary>Sends to every member of a process group, as the terminal does: without asking whether it may.</summary>
+    public void SendToGroup(int processGroup, in SigInfo info)
+    {
+        lock (_lock)
+        {
+            foreach (ThreadGroup member in sentry.Tasks.GetGroups())
+            {
+                if (member.ProcessGroupId == processGroup)
+                    member.Send(in info);
+            }
+        }
+    }
+
     /// <summary>True when no member of a process group has a parent in another group of the session: nobody could continue it.</summary>
     public bool IsOrphaned(int processGroup, int session)
     {
