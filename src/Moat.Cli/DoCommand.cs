@@ -150,6 +150,7 @@ internal sealed class DoCommand : Command
             Environment = [.. environment],
             Root = root,
             WorkingDirectory = cwd ?? Environment.CurrentDirectory,
+            WorkingDirectoryIsDefault = cwd is null,
             Volumes = [.. volumes],
             MemoryLimit = memory,
             TaskLimit = pids,

@@ -5,6 +5,7 @@ using Moat.Host;
 using Moat.Kernel;
 using Moat.Kernel.Events;
 using Moat.Kernel.FileSystems;
+using Moat.Kernel.FileSystems.Host;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Trace;
@@ -39,13 +40,17 @@ internal static class Sandbox
             Network = options.Network,
             UringTrace = trace ? new UringTracer() : null,
         };
-        Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out string problem);
+        Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out HostHandleCache handles, out string problem);
         if (error == Errno.OK)
             error = GeneratedFileSystems.Mount(sentry, mounts!, out problem);
+        if (error == Errno.OK)
+            error = VfsRoot.MountVolumes(options, mounts!, handles, out problem);
         if (error != Errno.OK)
             return Message.Fail(ExitCode.MoatFailure, $"cannot use {problem}: {ErrnoText.Of(error)} ({error})");
         FsContext fs = new(mounts!.Root.RootPath);
-        EnterDirectory(fs, options.WorkingDirectory);
+        error = EnterDirectory(fs, options.WorkingDirectory);
+        if (error != Errno.OK && !options.WorkingDirectoryIsDefault)
+            return Message.Fail(ExitCode.MoatFailure, $"cannot start in {options.WorkingDirectory}: {ErrnoText.Of(error)} ({error})");
         FdTable files = new();
         StandardStreams.Install(sentry, files);
         error = sentry.Start(options, HostUser(), fs, files, new ResourceLimits());
@@ -97,13 +102,13 @@ internal static class Sandbox
         return new Credentials(uid, gid, HostProcess.Groups());
     }
 
-    // A directory that the sandbox does not have leaves the program in the root.
-    private static void EnterDirectory(FsContext fs, string path)
+    private static Errno EnterDirectory(FsContext fs, string path)
     {
         Caller caller = new(new Credentials(), fs, null, null);
         Errno error = PathOperations.Walk(
             in caller, Fd.AT_FDCWD, VfsRoot.Bytes(path), LookupFlags.Follow | LookupFlags.Directory, out VfsPath place);
         if (error == Errno.OK)
             fs.Current = place;
+        return error;
     }
 }

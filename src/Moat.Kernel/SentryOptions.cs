@@ -36,8 +36,11 @@ internal sealed record SentryOptions
     /// <summary>Host directory that is the sandbox's root, read-only beneath an in-memory overlay.</summary>
     public string Root { get; init; } = "/";
 
-    /// <summary>The first process's current directory, in the sandbox. A directory that is not there falls back to "/".</summary>
+    /// <summary>The first process's current directory, in the sandbox.</summary>
     public string WorkingDirectory { get; init; } = "/";
+
+    /// <summary>Nobody asked for that directory: when the sandbox does not have it, "/" will do.</summary>
+    public bool WorkingDirectoryIsDefault { get; init; }
 
     /// <summary>Mounted over the root in order.</summary>
     public Volume[] Volumes { get; init; } = [];

@@ -10,7 +10,8 @@ namespace Moat.Kernel.Events;
 internal sealed class HostStreamInode(HostStreamSource source, HostNotifier notifier)
     : Inode(AnonymousFileSystem.Instance, source.Stat.st_mode)
 {
-    public override InodePermissions Permissions => new(source.Stat.st_mode, source.Stat.st_uid, source.Stat.st_gid);
+    public override InodePermissions Permissions
+        => ToFileStat(source.Fd, out FileStat now) == Errno.OK ? new(now.Mode, now.Uid, now.Gid) : default;
 
     /// <summary>The host's name for it.</summary>
     public string Name => source.Name;
@@ -40,16 +41,34 @@ internal sealed class HostStreamInode(HostStreamSource source, HostNotifier noti
         return (Errno)(-r);
     }
 
-    /// <summary>Truncation reaches the host's file; mode, owner and times are not the guest's to change.</summary>
+    /// <summary>
+    /// What the host allows. Set-id bits stay off: the contents are the guest's, but the file is the host user's.
+    /// </summary>
     public override Errno SetAttributes(in AttributeChange change)
     {
-        if (change.Mask != AttributeMask.Size)
-            return Errno.EPERM;
-        if (!IsRegular)
-            return Errno.OK;
-        if ((source.Flags & OpenFlags.O_ACCMODE) == OpenFlags.O_RDONLY)
-            return Errno.EACCES;
-        return (Errno)(-HostStreamCalls.Truncate(source.Fd, change.Size));
+        const long UTIME_OMIT = 0x3ffffffe;
+        const uint SetIds = FileMode.S_ISUID | FileMode.S_ISGID;
+        int result = 0;
+        if (change.Has(AttributeMask.Size) && IsRegular)
+        {
+            if ((source.Flags & OpenFlags.O_ACCMODE) == OpenFlags.O_RDONLY)
+                return Errno.EACCES;
+            result = HostStreamCalls.Truncate(source.Fd, change.Size);
+        }
+        if (result == 0 && change.Has(AttributeMask.Uid | AttributeMask.Gid))
+        {
+            result = HostFiles.ChangeOwner(
+                source.Fd, change.Has(AttributeMask.Uid) ? change.Uid : uint.MaxValue, change.Has(AttributeMask.Gid) ? change.Gid : uint.MaxValue);
+        }
+        if (result == 0 && change.Has(AttributeMask.Mode))
+            result = HostFiles.ChangeMode(source.Fd, change.Mode & ~SetIds);
+        if (result == 0 && change.Has(AttributeMask.Atime | AttributeMask.Mtime))
+        {
+            Timespec omit = new() { Nanoseconds = UTIME_OMIT };
+            result = HostFiles.ChangeTimes(
+                source.Fd, change.Has(AttributeMask.Atime) ? change.Atime : omit, change.Has(AttributeMask.Mtime) ? change.Mtime : omit);
+        }
+        return (Errno)(-result);
     }
 
     /// <summary>Opens it once more. EACCES beyond the descriptor's own access, ENXIO for sockets.</summary>

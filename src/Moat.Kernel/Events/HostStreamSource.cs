@@ -34,7 +34,7 @@ internal sealed class HostStreamSource
 
     public int Fd { get; }
 
-    /// <summary>As it was at the start; type, owner and numbers stay.</summary>
+    /// <summary>As it was at the start; type and numbers stay.</summary>
     public Stat Stat { get; }
 
     /// <summary>F_GETFL of the shared description.</summary>

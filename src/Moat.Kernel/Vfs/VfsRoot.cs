@@ -11,25 +11,29 @@ namespace Moat.Kernel.Vfs;
 internal static class VfsRoot
 {
     /// <summary>
-    /// The root as <paramref name="options"/> say, with the volumes mounted. Generated file systems (/proc, /dev) are the caller's
-    /// to mount. Errors are the host's about the root or a volume, which <paramref name="problem"/> names.
+    /// The root as <paramref name="options"/> say. Generated file systems (/proc, /dev) are the caller's to mount, then the
+    /// volumes; all share <paramref name="handles"/>. Errors are the host's about the root, which <paramref name="problem"/> names.
     /// </summary>
-    public static Errno Build(SentryOptions options, Memory.FrameAllocator frames, out MountTable? mounts, out string problem)
+    public static Errno Build(SentryOptions options, Memory.FrameAllocator frames, out MountTable? mounts, out HostHandleCache handles, out string problem)
     {
         mounts = null;
-        long limit = HostFiles.RaiseDescriptorLimit();
         // Modes of files made in volumes are the guest's; its own umask has been applied.
         HostFiles.ClearUmask();
-        HostHandleCache handles = new(HostFileSystem.HandlesFor(limit));
+        handles = new(HostFileSystem.HandlesFor(HostFiles.RaiseDescriptorLimit()));
         Errno error = HostFileSystem.Open(Bytes(options.Root), isLower: true, isReadOnly: true, handles, out HostFileSystem? lower);
         problem = options.Root;
-        if (error != Errno.OK)
-            return error;
-        mounts = new MountTable(new OverlayFileSystem(lower!, frames));
+        if (error == Errno.OK)
+            mounts = new MountTable(new OverlayFileSystem(lower!, frames));
+        return error;
+    }
+
+    /// <summary>Mounts the volumes, behind everything else, so that they may lie below /dev. <paramref name="problem"/> as above.</summary>
+    public static Errno MountVolumes(SentryOptions options, MountTable mounts, HostHandleCache handles, out string problem)
+    {
         foreach (Volume volume in options.Volumes)
         {
             problem = volume.Source;
-            error = HostFileSystem.Open(Bytes(volume.Source), isLower: false, volume.ReadOnly, handles, out HostFileSystem? host);
+            Errno error = HostFileSystem.Open(Bytes(volume.Source), isLower: false, volume.ReadOnly, handles, out HostFileSystem? host);
             if (error != Errno.OK)
                 return error;
             problem = volume.Destination;

@@ -10,7 +10,7 @@ internal sealed class DevFileSystem : FileSystem
 
     public DevFileSystem(Sentry sentry)
     {
-        DeviceDirectory root = new(this, 0x1ed);
+        DeviceDirectory root = new(this, sentry, 0x1ed);
         root.Add("null", new CharacterDevice(this, 1, 3, static (_, flags) => new NullFile(flags)))
             .Add("zero", new CharacterDevice(this, 1, 5, static (_, flags) => new ZeroFile(flags, isFull: false)))
             .Add("full", new CharacterDevice(this, 1, 7, static (_, flags) => new ZeroFile(flags, isFull: true)))
@@ -21,7 +21,7 @@ internal sealed class DevFileSystem : FileSystem
             .Add("stdin", new FixedLink(this, "/proc/self/fd/0"))
             .Add("stdout", new FixedLink(this, "/proc/self/fd/1"))
             .Add("stderr", new FixedLink(this, "/proc/self/fd/2"))
-            .Add("shm", new DeviceDirectory(this, 0x3ff))
+            .Add("shm", new DeviceDirectory(this, sentry, 0x3ff))
             .Add("pts", new TerminalDirectory(this, sentry));
         Root = root;
     }
