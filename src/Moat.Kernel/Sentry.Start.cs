@@ -1,5 +1,6 @@
 using Moat.Host;
 using Moat.Kernel.Memory;
+using Moat.Kernel.Pipes;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 using Moat.Platform;
@@ -28,7 +29,10 @@ internal sealed partial class Sentry : IDisposable
     public Errno Start(SentryOptions options, Credentials credentials, FsContext fs, FdTable files, ResourceLimits limits)
     {
         if (options.MemoryLimit != 0)
+        {
             Frames.Limit = options.MemoryLimit;
+            PipePage.Limit = (int)Math.Clamp(options.MemoryLimit / 2 / PipePage.Size, PipePage.LeastLimit, (ulong)PipePage.Limit);
+        }
         TaskLimit = options.TaskLimit;
         files.Limit = (int)Math.Min(limits.Get(Resource.RLIMIT_NOFILE).Current, int.MaxValue);
         Errno error = LoadFirst(options, new Caller(credentials, fs, files, null), limits, out ProgramImage? image);

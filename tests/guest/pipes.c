@@ -1,5 +1,6 @@
 // Pipes: capacity, atomic writes, ends that close, blocking and not, sizes; and eventfd.
 #include "moat_test.h"
+#include <sys/resource.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -386,4 +387,37 @@ TEST(eventfd_blocks)
     OK0(pthread_join(t, NULL));
     CHECK_EQ(e.result, 42);
     OK(close(e.fd));
+}
+
+enum { MANY = 1100 };
+
+static void *many_pipes(void *arg)
+{
+    static int p[MANY][2];
+    OK(syscall(SYS_setresuid, 4321, 4321, 4321));
+    int small = 0;
+    for (int i = 0; i < MANY; i++) {
+        OK(pipe(p[i]));
+        small += fcntl(p[i][0], F_GETPIPE_SZ) == 8192;
+    }
+    CHECK(small > 0 && small < MANY); // beyond 16384 pages
+    CHECK_ERR(fcntl(p[MANY - 1][0], F_SETPIPE_SZ, 65536), EPERM);
+    CHECK_EQ(fcntl(p[MANY - 1][0], F_SETPIPE_SZ, 4096), 4096);
+    for (int i = 0; i < MANY; i++)
+        drop(p[i]);
+    OK(pipe(p[0]));
+    CHECK_EQ(fcntl(p[0][0], F_GETPIPE_SZ), 65536); // they were given back
+    drop(p[0]);
+    return arg;
+}
+
+TEST(a_user_has_so_many_pages)
+{
+    struct rlimit old;
+    OK(getrlimit(RLIMIT_NOFILE, &old));
+    if (geteuid() != 0 || old.rlim_max < 4096)
+        SKIP("for user 0 with many descriptors");
+    OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){4096, old.rlim_max}));
+    OK0(pthread_join(mt_thread(many_pipes, NULL), NULL));
+    OK(setrlimit(RLIMIT_NOFILE, &old));
 }

@@ -68,7 +68,7 @@ internal sealed unsafe partial class Pipe
         if (from.Remaining == 0)
             return 0;
         long done = 0;
-        bool faulted = false, broken;
+        bool faulted = false, noMemory = false, broken;
         lock (_lock)
         {
             broken = _readers == 0;
@@ -76,7 +76,10 @@ internal sealed unsafe partial class Pipe
                 done = Append(from, ref faulted);
             while (!broken && !faulted && from.Remaining > 0 && !IsFull)
             {
-                PipePage page = PipePage.Take();
+                PipePage? page = PipePage.Take();
+                noMemory = page is null;
+                if (page is null)
+                    break;
                 ulong wanted = Math.Min(PipePage.Size, from.Remaining);
                 ulong copied = from.CopyTo(page.Data, wanted); // SAFETY: a page has PipePage.Size bytes.
                 faulted = copied < wanted;
@@ -91,7 +94,7 @@ internal sealed unsafe partial class Pipe
         }
         // Also when nothing was written: edge-triggered watchers have come to count on one event for each write.
         Wake(Readable);
-        return done > 0 ? done : broken ? Errno.EPIPE : faulted ? Errno.EFAULT : Errno.EAGAIN;
+        return done > 0 ? done : broken ? Errno.EPIPE : faulted ? Errno.EFAULT : noMemory ? Errno.ENOMEM : Errno.EAGAIN;
     }
 
     /// <summary>Appends part of a page to a vector, for host calls and files.</summary>

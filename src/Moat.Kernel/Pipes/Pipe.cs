@@ -1,4 +1,5 @@
 using Moat.Kernel.Events;
+using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.Pipes;
@@ -13,6 +14,12 @@ internal sealed partial class Pipe
 {
     /// <summary>Slots of a new pipe: 64 KiB.</summary>
     public const int DefaultSlots = 16;
+
+    /// <summary>Most slots that anybody gets: 64 MiB.</summary>
+    private const uint MostSlots = 1 << 14;
+
+    /// <summary>Slots of a new pipe of a user who has too many.</summary>
+    public const int SmallSlots = 2;
 
     /// <summary>/proc/sys/fs/pipe-max-size, bytes.</summary>
     public const int MaxSize = 1 << 20;
@@ -33,6 +40,9 @@ internal sealed partial class Pipe
     private uint _reserved;
 
     private int _readers, _writers;
+
+    // Whose slots they are; charged while somebody has the pipe open.
+    private uint _user;
 
     // Opens so far: FIFO opens wait for these to move.
     private int _readerOpens, _writerOpens;
@@ -110,21 +120,32 @@ internal sealed partial class Pipe
 
     /// <summary>
     /// Changes the capacity (F_SETPIPE_SZ): rounded up to a power of two of pages. Returns the new one, bytes; EINVAL, EPERM beyond
-    /// <see cref="MaxSize"/>, EBUSY when what is in the pipe needs more.
+    /// <see cref="MaxSize"/> or the user's share, EBUSY when what is in the pipe needs more.
     /// </summary>
-    public SysResult SetCapacity(uint bytes)
+    public SysResult SetCapacity(uint bytes, Credentials who)
     {
         if (bytes > 1u << 31)
             return Errno.EINVAL;
         uint slots = System.Numerics.BitOperations.RoundUpToPowerOf2(Math.Max(1, (bytes + PipePage.Size - 1) / PipePage.Size));
         lock (_lock)
         {
-            if (slots > (uint)_slots.Length && slots * PipePage.Size > MaxSize)
+            int change = (int)slots - _slots.Length;
+            if (change > 0 && (ulong)slots * PipePage.Size > MaxSize && !who.Has(Capability.CAP_SYS_RESOURCE))
                 return Errno.EPERM;
+            if (slots > MostSlots)
+                return Errno.ENOMEM;
+            if (PipeAccounts.Charge(_user, change) > PipeAccounts.SoftLimit && change > 0 && !PipeAccounts.IsPrivileged(who))
+            {
+                PipeAccounts.Charge(_user, -change);
+                return Errno.EPERM;
+            }
             uint used = _head - _tail;
             if (used + _reserved > slots)
+            {
+                PipeAccounts.Charge(_user, -change);
                 return Errno.EBUSY;
-            if (slots != (uint)_slots.Length)
+            }
+            if (change != 0)
             {
                 PipeBuffer[] moved = new PipeBuffer[slots];
                 for (uint i = 0; i < used; i++)
@@ -140,11 +161,13 @@ internal sealed partial class Pipe
         return (int)(slots * PipePage.Size);
     }
 
-    /// <summary>An end is opened; see <see cref="Close"/>.</summary>
-    public void Open(bool read, bool write)
+    /// <summary>An end is opened by <paramref name="who"/>; see <see cref="Close"/>.</summary>
+    public void Open(bool read, bool write, Credentials who)
     {
         lock (_lock)
         {
+            if (_readers == 0 && _writers == 0)
+                Begin(who);
             if (read)
             {
                 _readers++;
@@ -174,6 +197,7 @@ internal sealed partial class Pipe
             {
                 for (; _tail != _head; _tail++)
                     Release(ref Slot(_tail));
+                PipeAccounts.Charge(_user, -_slots.Length);
             }
         }
         if (!oneSided)
@@ -181,6 +205,21 @@ internal sealed partial class Pipe
         ReadWaiters.Wake(PollEvents.None, all: true);
         WriteWaiters.Wake(PollEvents.None, all: true);
         BothWaiters.Wake(PollEvents.None, all: true);
+    }
+
+    /// <summary>A pipe that nobody has open gets its size anew.</summary>
+    private void Begin(Credentials who)
+    {
+        _user = who.Uid;
+        int slots = DefaultSlots;
+        if (PipeAccounts.Charge(_user, slots) > PipeAccounts.SoftLimit && !PipeAccounts.IsPrivileged(who))
+        {
+            PipeAccounts.Charge(_user, SmallSlots - slots);
+            slots = SmallSlots;
+        }
+        if (_slots.Length != slots)
+            Volatile.Write(ref _slots, new PipeBuffer[slots]);
+        _head = _tail = 0;
     }
 
     private ref PipeBuffer Slot(uint counter) => ref _slots[counter & (uint)(_slots.Length - 1)];

@@ -11,12 +11,12 @@ internal sealed partial class PipeFile : FileDescription
 {
     private readonly int _writerOpensAtOpen;
 
-    private PipeFile(Pipe pipe, OpenFlags flags)
+    private PipeFile(Pipe pipe, OpenFlags flags, Credentials who)
         : base(flags)
     {
         Pipe = pipe;
         _writerOpensAtOpen = pipe.WriterOpens;
-        pipe.Open(CanRead, CanWrite);
+        pipe.Open(CanRead, CanWrite, who);
     }
 
     public Pipe Pipe { get; }
@@ -34,22 +34,22 @@ internal sealed partial class PipeFile : FileDescription
     {
         Pipe pipe = new();
         VfsPath place = AnonymousFileSystem.MakePlace(new PipeInode(pipe, creator), pipe.Name);
-        writeEnd = new PipeFile(pipe, OpenFlags.O_WRONLY | flags) { SawWriter = true, Path = place };
-        readEnd = new PipeFile(pipe, OpenFlags.O_RDONLY | flags) { SawWriter = true, Path = place };
+        writeEnd = new PipeFile(pipe, OpenFlags.O_WRONLY | flags, creator) { SawWriter = true, Path = place };
+        readEnd = new PipeFile(pipe, OpenFlags.O_RDONLY | flags, creator) { SawWriter = true, Path = place };
     }
 
     /// <summary>
     /// Opens a FIFO (fifo(7)) without waiting. ENXIO: O_WRONLY and O_NONBLOCK without a reader. <see cref="FinishOpen"/> waits. With
     /// <paramref name="waits"/> false it is a pipe that is opened by /proc/self/fd/N, which needs no other end.
     /// </summary>
-    public static Errno OpenFifo(Pipe pipe, OpenFlags flags, bool waits, out FileDescription? file)
+    public static Errno OpenFifo(Pipe pipe, OpenFlags flags, Credentials who, bool waits, out FileDescription? file)
     {
         file = null;
         bool writeOnly = (flags & OpenFlags.O_ACCMODE) == OpenFlags.O_WRONLY;
         if (waits && writeOnly && (flags & OpenFlags.O_NONBLOCK) != 0 && pipe.Readers == 0)
             return Errno.ENXIO;
         int readers = pipe.Readers, writers = pipe.Writers, readerOpens = pipe.ReaderOpens, writerOpens = pipe.WriterOpens;
-        PipeFile opened = new(pipe, flags);
+        PipeFile opened = new(pipe, flags, who);
         bool alone = waits && (opened.CanWrite ? !opened.CanRead && readers == 0 : writers == 0);
         if (alone && !opened.IsNonBlocking)
         {
@@ -72,7 +72,7 @@ internal sealed partial class PipeFile : FileDescription
 
     public override Errno FinishOpen() => IsConnected ? Errno.OK : Errno.EAGAIN;
 
-    public override SysResult PipeSize(long bytes) => bytes < 0 ? Pipe.Capacity : Pipe.SetCapacity((uint)bytes);
+    public override SysResult PipeSize(long bytes) => bytes < 0 ? Pipe.Capacity : Pipe.SetCapacity((uint)bytes, Task.Current?.Credentials ?? new Credentials());
 
     public override PollEvents Poll()
     {

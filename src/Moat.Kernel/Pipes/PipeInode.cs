@@ -31,5 +31,5 @@ internal sealed class PipeInode(Pipe pipe, Credentials creator) : Inode(Anonymou
     }
 
     public override Errno Open(in Caller caller, VfsPath path, OpenFlags flags, out FileDescription? file)
-        => PipeFile.OpenFifo(pipe, flags, waits: false, out file);
+        => PipeFile.OpenFifo(pipe, flags, caller.Credentials, waits: false, out file);
 }

@@ -16,7 +16,7 @@ internal sealed unsafe class PipePage
 
     private static readonly Lock s_lock = new();
     private static PipePage? s_free;
-    private static int s_freeCount;
+    private static int s_freeCount, s_live;
 
     private readonly byte* _data;
     private PipePage? _next;
@@ -31,12 +31,21 @@ internal sealed unsafe class PipePage
     /// <summary>True while one pipe alone holds it, and may append to it.</summary>
     public bool IsExclusive => Volatile.Read(ref _references) == 1;
 
-    /// <summary>A page with one reference. Its contents are undefined.</summary>
-    public static PipePage Take()
+    /// <summary>What pipes need at least to work at all.</summary>
+    public const ulong LeastLimit = 256;
+
+    /// <summary>Most pages in use at a time: half of the memory that the sandbox may have, at most 1 GiB.</summary>
+    public static int Limit { get; set; } = 1 << 18;
+
+    /// <summary>A page with one reference, its contents undefined; null beyond the limit (ENOMEM).</summary>
+    public static PipePage? Take()
     {
         PipePage? page;
         lock (s_lock)
         {
+            if (s_live >= Limit)
+                return null;
+            s_live++;
             page = s_free;
             if (page is not null)
             {
@@ -60,6 +69,7 @@ internal sealed unsafe class PipePage
             return;
         lock (s_lock)
         {
+            s_live--;
             if (s_freeCount < PoolLimit)
             {
                 _next = s_free;

@@ -156,7 +156,11 @@ internal static class SpliceOperations
         scratch.Vector.Clear();
         for (int i = 0; i < pages; i++)
         {
-            PipePage page = PipePage.Take();
+            PipePage? page = PipePage.Take();
+            if (page is null && i == 0)
+                return Errno.ENOMEM;
+            if (page is null)
+                break;
             scratch.Pages[i] = page;
             Pipe.Append(scratch.Vector, page, 0, (int)Math.Min(PipePage.Size, wanted - (i * PipePage.Size)));
         }
@@ -174,11 +178,11 @@ internal static class SpliceOperations
         int used = 0;
         for (int i = 0; i < pages; i++)
         {
-            PipePage page = scratch.Pages[i]!;
+            PipePage? page = scratch.Pages[i];
             scratch.Pages[i] = null;
-            if (bytes <= 0)
+            if (page is null || bytes <= 0)
             {
-                page.Drop();
+                page?.Drop();
                 continue;
             }
             int part = (int)Math.Min(PipePage.Size, bytes);

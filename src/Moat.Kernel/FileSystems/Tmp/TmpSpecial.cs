@@ -34,6 +34,6 @@ internal sealed class TmpSpecial(TmpFileSystem fileSystem, in NewInode what, ulo
         if (Type != FileMode.S_IFIFO)
             return Errno.ENXIO;
         Pipe pipe = LazyInitializer.EnsureInitialized(ref _pipe, () => new Pipe());
-        return PipeFile.OpenFifo(pipe, flags, waits: true, out file);
+        return PipeFile.OpenFifo(pipe, flags, caller.Credentials, waits: true, out file);
     }
 }
