@@ -8,7 +8,7 @@ namespace Moat.Kernel.Futex;
 /// lock, and a waker takes that lock after the word was changed, so no wake-up is lost. Bucket locks come before the
 /// memory manager's.
 /// </summary>
-internal sealed class FutexTable
+internal sealed partial class FutexTable
 {
     /// <summary>FUTEX_BITSET_MATCH_ANY.</summary>
     public const uint AnyBitset = uint.MaxValue;
@@ -135,6 +135,11 @@ internal sealed class FutexTable
             for (FutexWaiter? w = bucket.Head; w is not null && done - wake < move;)
             {
                 FutexWaiter? next = w == last ? null : w.Next;
+                if (w.Key == key && w is PiWaiter)
+                {
+                    error = Errno.EINVAL;
+                    break;
+                }
                 if (w.Key == key)
                 {
                     if (++done <= wake)
@@ -172,7 +177,7 @@ internal sealed class FutexTable
         if (error == Errno.OK)
         {
             woken = WakeLocked(bucket, key, wake, AnyBitset, ref batch);
-            if (alsoSecond)
+            if (alsoSecond && woken >= 0)
                 woken += WakeLocked(otherBucket, other, wakeSecond, AnyBitset, ref batch);
         }
         ExitBoth(bucket, otherBucket);
@@ -180,12 +185,15 @@ internal sealed class FutexTable
         return error != Errno.OK ? error : woken;
     }
 
+    /// <summary>Returns how many, or -EINVAL when somebody waits for a lock there.</summary>
     private static int WakeLocked(FutexBucket bucket, FutexKey key, int count, uint bitset, ref WakeBatch batch)
     {
         int woken = 0;
         for (FutexWaiter? w = bucket.Head; w is not null;)
         {
             FutexWaiter? next = w.Next;
+            if (w is PiWaiter && w.Key == key)
+                return -(int)Errno.EINVAL;
             if (w.Key == key && (w.Bitset & bitset) != 0)
             {
                 batch.Wake(bucket, w);

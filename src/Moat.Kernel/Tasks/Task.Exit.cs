@@ -38,6 +38,7 @@ internal sealed partial class Task
     {
         if (RobustList != 0)
             WalkRobustList();
+        Sentry.Futexes.ReleasePi(this);
         // As on Linux, nobody is told when nobody is left to look.
         if (ClearChildTid != 0 && !Mm.HasOnly(1))
         {

@@ -51,6 +51,30 @@ internal sealed partial class Task
         return RestartWith(_futexRestart);
     }
 
+    /// <summary>This task's wait for a lock word, if it ever had one.</summary>
+    internal PiWaiter? WaitsForLock { get; private set; }
+
+    /// <summary>
+    /// Takes a lock word, waiting for it unless <paramref name="tries"/> (FUTEX_LOCK_PI, FUTEX_TRYLOCK_PI). The time as in
+    /// <see cref="WaitOnFutex"/>. EAGAIN, ETIMEDOUT, EDEADLK, ESRCH, EFAULT, EINVAL, ERESTARTNOINTR.
+    /// </summary>
+    public SysResult LockPi(UserPtr address, bool isPrivate, bool tries, long time, int clock)
+    {
+        PiWaiter? waiter = tries ? null : WaitsForLock ??= new PiWaiter(this);
+        Errno error = Sentry.Futexes.LockPi(this, address, isPrivate, waiter);
+        if (error != Errno.EAGAIN || waiter is null)
+            return error;
+        WaitOutcome outcome;
+        do
+        {
+            outcome = BlockUntil(time, clock);
+        }
+        while (outcome == WaitOutcome.Woken && !waiter.IsWoken);
+        if (waiter.IsWoken || !Sentry.Futexes.CancelPi(waiter))
+            return 0;
+        return outcome == WaitOutcome.TimedOut ? Errno.ETIMEDOUT : Errno.ERESTARTNOINTR;
+    }
+
     /// <summary><see cref="Block"/> with a deadline on any clock; one that is set back while the task sleeps is waited for again.</summary>
     public WaitOutcome BlockUntil(long time, int clock)
     {

@@ -157,11 +157,11 @@ public sealed class PipeTests : IDisposable
     public void FifoWaitsForItsOtherEnd()
     {
         Pipe fifo = new();
-        Assert.Equal(Errno.ENXIO, PipeFile.OpenFifo(fifo, OpenFlags.O_WRONLY | OpenFlags.O_NONBLOCK, waits: true, out _));
-        Assert.Equal(Errno.OK, PipeFile.OpenFifo(fifo, OpenFlags.O_RDONLY, waits: true, out Moat.Kernel.Vfs.FileDescription? reader));
+        Assert.Equal(Errno.ENXIO, PipeFile.OpenFifo(fifo, OpenFlags.O_WRONLY | OpenFlags.O_NONBLOCK, new Credentials(), waits: true, out _));
+        Assert.Equal(Errno.OK, PipeFile.OpenFifo(fifo, OpenFlags.O_RDONLY, new Credentials(), waits: true, out Moat.Kernel.Vfs.FileDescription? reader));
         Assert.Equal(Errno.EAGAIN, reader!.FinishOpen());
         Assert.Same(fifo.OpenWaiters, reader.Waiters);
-        Assert.Equal(Errno.OK, PipeFile.OpenFifo(fifo, OpenFlags.O_WRONLY, waits: true, out Moat.Kernel.Vfs.FileDescription? writer));
+        Assert.Equal(Errno.OK, PipeFile.OpenFifo(fifo, OpenFlags.O_WRONLY, new Credentials(), waits: true, out Moat.Kernel.Vfs.FileDescription? writer));
         Assert.Equal(Errno.OK, writer!.FinishOpen());
         // A writer that came and went was there.
         writer.DropReference();
@@ -174,7 +174,7 @@ public sealed class PipeTests : IDisposable
     public void FifoWithoutWriterYetIsNotHungUp()
     {
         Pipe fifo = new();
-        Assert.Equal(Errno.OK, PipeFile.OpenFifo(fifo, OpenFlags.O_RDONLY | OpenFlags.O_NONBLOCK, waits: true, out Moat.Kernel.Vfs.FileDescription? reader));
+        Assert.Equal(Errno.OK, PipeFile.OpenFifo(fifo, OpenFlags.O_RDONLY | OpenFlags.O_NONBLOCK, new Credentials(), waits: true, out Moat.Kernel.Vfs.FileDescription? reader));
         Assert.Equal(Errno.OK, reader!.FinishOpen());
         Assert.Equal(PollEvents.None, reader.Poll());
         Assert.Equal(0, _buffer.Read(reader, 1).Value);
