@@ -119,6 +119,7 @@ internal sealed class WorkerPool : IDisposable
 
     private void Loop(Worker worker)
     {
+        HostAffinity.Unpin(0);
         while (true)
         {
             WorkItem item = worker.Item!;

@@ -83,6 +83,7 @@ internal sealed class HostNotifier : IDisposable
 
     private void Run()
     {
+        HostAffinity.Unpin(0);
         Span<HostEpollEvent> events = stackalloc HostEpollEvent[64];
         while (true)
         {

@@ -50,6 +50,7 @@ internal sealed class TaskRunner
 
     private void Run()
     {
+        HostAffinity.Unpin(0);
         while (Volatile.Read(ref _task) is { } task)
         {
             task.Run();

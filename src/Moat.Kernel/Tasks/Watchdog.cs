@@ -1,3 +1,4 @@
+using Moat.Host;
 using Moat.Kernel.Time;
 
 namespace Moat.Kernel.Tasks;
@@ -56,6 +57,7 @@ internal sealed class Watchdog : IDisposable
 
     private void Run()
     {
+        HostAffinity.Unpin(0);
         List<Task> tasks = [];
         while (!_stop.Wait(IntervalMilliseconds))
         {

@@ -27,6 +27,7 @@ internal sealed class ClockWatch : IDisposable
 
     private void Run()
     {
+        HostAffinity.Unpin(0);
         int fd = HostTime.CreateClockSetTimer();
         if (fd < 0)
             return;

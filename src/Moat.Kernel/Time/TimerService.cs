@@ -118,6 +118,7 @@ internal sealed class TimerService : IDisposable
 
     private void Run()
     {
+        HostAffinity.Unpin(0);
         while (!_stopping)
         {
             long now = HostClock.Now;

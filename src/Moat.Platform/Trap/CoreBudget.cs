@@ -25,6 +25,12 @@ internal static class CoreBudget
     /// <summary>True when somebody waits for a core. Asks the host, so not for every spin.</summary>
     public static bool IsCrowded => HostLoad.Runnable > s_cores;
 
+    /// <summary>
+    /// True when there would be a permit, now. A pair that was just woken counts itself once it runs, so that with one core there may
+    /// seem to be none active.
+    /// </summary>
+    public static bool HasRoom => s_cores > 1 && Volatile.Read(ref s_active) + Volatile.Read(ref s_spinners) < s_cores;
+
     /// <summary>Counts a pair as active.</summary>
     public static void Enter() => Interlocked.Increment(ref s_active);
 
@@ -34,8 +40,7 @@ internal static class CoreBudget
     /// <summary>Takes a permit to spin, if a core is free for it.</summary>
     public static bool TryTakePermit()
     {
-        // A pair that was just woken counts itself once it runs, so that with one core there may seem to be none active.
-        if (s_cores == 1 || Volatile.Read(ref s_active) + Volatile.Read(ref s_spinners) >= s_cores)
+        if (!HasRoom)
             return false;
         if (Interlocked.Increment(ref s_spinners) + Volatile.Read(ref s_active) <= s_cores)
             return true;

@@ -91,6 +91,7 @@ internal sealed class StubKeeper : IDisposable
 
     private void Run()
     {
+        HostAffinity.Unpin(0);
         Span<byte> counter = stackalloc byte[8];
         while (true)
         {

@@ -61,6 +61,7 @@ public sealed unsafe partial class TrapThread
             return;
         _active = true;
         CoreBudget.Enter();
+        EnterHome();
     }
 
     private void Deactivate()
@@ -70,6 +71,9 @@ public sealed unsafe partial class TrapThread
             return;
         _active = false;
         CoreBudget.Leave();
+        _handoffsAtHome = 0;
+        if (_home >= 0)
+            HomeCores.Leave(_home);
     }
 
     // The permit belongs to the pair: whichever half waits may spin.
@@ -83,8 +87,12 @@ public sealed unsafe partial class TrapThread
             return false;
         }
 
-        if (!_handoffs.IsDue() || !CoreBudget.TryTakePermit())
+        if ((_home >= 0 && !MayLeaveHome()) || !_handoffs.IsDue() || !CoreBudget.TryTakePermit())
+        {
+            CountSlow();
             return false;
+        }
+
         if (_handoffs.IsCrowded())
         {
             CoreBudget.ReturnPermit();
@@ -92,6 +100,8 @@ public sealed unsafe partial class TrapThread
         }
 
         _permit = true;
+        _without = 0;
+        LeaveHome();
         Volatile.Write(ref *(uint*)(_slot + Slot.Spins), s_stubSpins);
         return true;
     }

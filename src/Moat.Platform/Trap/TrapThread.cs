@@ -145,6 +145,7 @@ public sealed unsafe partial class TrapThread : GuestThread
 
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
+        LeaveHome();
         Deactivate();
         _space.Retire(this);
     }

@@ -1,0 +1,48 @@
+using System.Runtime.InteropServices;
+
+namespace Moat.Host;
+
+/// <summary>On which processors threads may run (man 2 sched_setaffinity). A new thread inherits its maker's.</summary>
+public static unsafe class HostAffinity
+{
+    private const int SYS_sched_setaffinity = 203, SYS_sched_getaffinity = 204, SYS_getcpu = 309, Bytes = 128;
+
+    // SAFETY: allocated once and never freed.
+    private static readonly ulong* s_all = (ulong*)NativeMemory.AlignedAlloc(Bytes, 64);
+
+    static HostAffinity()
+    {
+        NativeMemory.Clear(s_all, Bytes);
+        // SAFETY: the kernel writes at most so many bytes.
+        HostSyscall.Call(SYS_sched_getaffinity, 0, Bytes, (long)s_all);
+    }
+
+    /// <summary>Processors that are told apart.</summary>
+    public const int MaxCores = Bytes * 8;
+
+    /// <summary>The processor that the caller runs on, now; 0 when the number is beyond <see cref="MaxCores"/>.</summary>
+    public static int Current
+    {
+        get
+        {
+            uint cpu;
+            // SAFETY: the kernel writes one word.
+            return HostSyscall.CallQuick(SYS_getcpu, (long)&cpu) == 0 && cpu < MaxCores ? (int)cpu : 0;
+        }
+    }
+
+    /// <summary>True when Moat may run there, as it was at its start.</summary>
+    public static bool IsOurs(int core) => (s_all[core / 64] >> (core % 64) & 1) != 0;
+
+    /// <summary>Lets a thread run on one processor only. <paramref name="tid"/> 0: the caller. Returns 0 or -errno.</summary>
+    public static int Pin(int tid, int core)
+    {
+        ulong* mask = stackalloc ulong[Bytes / sizeof(ulong)];
+        new Span<ulong>(mask, Bytes / sizeof(ulong)).Clear();
+        mask[core / 64] = 1UL << (core % 64);
+        return (int)HostSyscall.CallQuick(SYS_sched_setaffinity, tid, Bytes, (long)mask);
+    }
+
+    /// <summary>Lets a thread run wherever Moat may. <paramref name="tid"/> 0: the caller. Returns 0 or -errno.</summary>
+    public static int Unpin(int tid) => (int)HostSyscall.CallQuick(SYS_sched_setaffinity, tid, Bytes, (long)s_all);
+}
