@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <linux/sockios.h>
 
 #ifndef SO_PEEK_OFF
@@ -1151,3 +1152,63 @@ TEST(ping_pong)
     drop(s);
 }
 
+
+TEST(proc_table)
+{
+    struct sockaddr_un a;
+    socklen_t n = abstract_name(&a, "table");
+    int s = OK(socket(AF_UNIX, SOCK_SEQPACKET, 0));
+    OK(bind(s, (struct sockaddr *)&a, n));
+    OK(listen(s, 1));
+    struct stat st;
+    OK(fstat(s, &st));
+    char line[512], want[128], inode[32];
+    snprintf(want, sizeof want, "@%s", a.sun_path + 1);
+    snprintf(inode, sizeof inode, " %lu ", (unsigned long)st.st_ino);
+    FILE *f = fopen("/proc/net/unix", "r");
+    CHECK(f != NULL);
+    int found = 0;
+    while (fgets(line, sizeof line, f)) {
+        if (strstr(line, want)) {
+            found++;
+            CHECK(strstr(line, " 00010000 0005 01 ") != NULL);
+            CHECK(strstr(line, inode) != NULL);
+        }
+    }
+    fclose(f);
+    CHECK_EQ(found, 1);
+    OK(close(s));
+}
+
+// A child that connects, says who it is, and passes a descriptor.
+TEST(between_processes)
+{
+    struct sockaddr_un a;
+    socklen_t n = path_name(&a, "processes");
+    int s = OK(socket(AF_UNIX, SOCK_STREAM, 0)), v = 1, status, flags, fds[4], got;
+    OK(bind(s, (struct sockaddr *)&a, n));
+    OK(listen(s, 1));
+    OK(setsockopt(s, SOL_SOCKET, SO_PASSCRED, &v, sizeof v));
+    pid_t child = OK(fork());
+    if (child == 0) {
+        int c = socket(AF_UNIX, SOCK_STREAM, 0), p[2];
+        if (connect(c, (struct sockaddr *)&a, n) || pipe(p) || write(p[1], "from the child", 14) != 14 || put_fds(c, p, 1, "x", 1) != 1)
+            _exit(1);
+        _exit(read(c, &status, 1) == 1 ? 7 : 2);
+    }
+    int c = OK(accept(s, NULL, NULL));
+    struct ucred u;
+    socklen_t l = sizeof u;
+    OK(getsockopt(c, SOL_SOCKET, SO_PEERCRED, &u, &l));
+    CHECK_EQ(u.pid, child);
+    CHECK_EQ(get_fds(c, fds, &got, 200, 0, &flags), 1);
+    CHECK_EQ(got, 1);
+    CHECK_EQ(read(fds[0], big, 100), 14);
+    CHECK_EQ(write(c, "y", 1), 1);
+    CHECK_EQ(waitpid(child, &status, 0), child);
+    CHECK_EQ(WEXITSTATUS(status), 7);
+    CHECK_EQ(read(c, big, 1), 0);
+    OK(close(fds[0]));
+    OK(close(c));
+    OK(close(s));
+}

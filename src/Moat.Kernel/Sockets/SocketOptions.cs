@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.Sockets;
@@ -118,12 +119,12 @@ internal sealed class SocketOptions
     {
         error = bytes.Length < sizeof(int) ? Errno.EINVAL : Errno.OK;
         int value = error == Errno.OK ? MemoryMarshal.Read<int>(bytes) : 0;
-        bool isRoot = caller.Credentials.IsRoot;
+        bool isAdmin = caller.Credentials.Has(Capability.CAP_NET_ADMIN);
         switch (option)
         {
             case SocketOption.SO_SNDBUF or SocketOption.SO_SNDBUFFORCE or SocketOption.SO_RCVBUF or SocketOption.SO_RCVBUFFORCE:
                 if (error == Errno.OK)
-                    error = SetBuffer(option, value, isRoot);
+                    error = SetBuffer(option, value, isAdmin);
                 return true;
             case SocketOption.SO_RCVLOWAT:
                 if (error == Errno.OK)
@@ -134,13 +135,13 @@ internal sealed class SocketOptions
                     Volatile.Write(ref _peekOffset, value);
                 return true;
             case SocketOption.SO_PRIORITY:
-                if (error == Errno.OK && value is < 0 or > HighestFreePriority && !isRoot)
+                if (error == Errno.OK && value is < 0 or > HighestFreePriority && !isAdmin)
                     error = Errno.EPERM;
                 if (error == Errno.OK)
                     _priority = value;
                 return true;
             case SocketOption.SO_MARK:
-                if (error == Errno.OK && !isRoot)
+                if (error == Errno.OK && !isAdmin)
                     error = Errno.EPERM;
                 if (error == Errno.OK)
                     _mark = value;
@@ -157,7 +158,7 @@ internal sealed class SocketOptions
                 if (error == Errno.OK && value != 0)
                     error = Errno.EOPNOTSUPP;
                 return true;
-            case SocketOption.SO_DEBUG when value != 0 && !isRoot:
+            case SocketOption.SO_DEBUG when value != 0 && !isAdmin:
                 error = Errno.EACCES;
                 return true;
             default:
@@ -169,10 +170,10 @@ internal sealed class SocketOptions
         }
     }
 
-    private Errno SetBuffer(int option, int value, bool isRoot)
+    private Errno SetBuffer(int option, int value, bool isAdmin)
     {
         bool force = option is SocketOption.SO_SNDBUFFORCE or SocketOption.SO_RCVBUFFORCE;
-        if (force && !isRoot)
+        if (force && !isAdmin)
             return Errno.EPERM;
         // What is asked for is doubled: half is thought to be for bookkeeping (man 7 socket).
         value = force ? Math.Clamp(value, 0, int.MaxValue / 2) : (int)Math.Min((uint)value, MaxBuffer);

@@ -1,12 +1,13 @@
+using Moat.Host;
+using Moat.Kernel.Sockets.Inet.Loopback;
+using Moat.Kernel.Sockets.Inet;
+using Moat.Kernel.Sockets.Unix;
+using Moat.Kernel.Sockets;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs.Pseudo;
+using Moat.Kernel.Vfs;
 using System.Globalization;
 using System.Text;
-using Moat.Host;
-using Moat.Kernel.Sockets;
-using Moat.Kernel.Sockets.Inet;
-using Moat.Kernel.Sockets.Inet.Loopback;
-using Moat.Kernel.Tasks;
-using Moat.Kernel.Vfs;
-using Moat.Kernel.Vfs.Pseudo;
 
 namespace Moat.Kernel.FileSystems.Proc;
 
@@ -36,7 +37,8 @@ internal static class NetworkFiles
             .Add("tcp", Table(fs, "tcp", SocketType.SOCK_STREAM, AddressFamily.AF_INET, TcpHeader, TcpWidth))
             .Add("tcp6", Table(fs, "tcp6", SocketType.SOCK_STREAM, AddressFamily.AF_INET6, Tcp6Header, 0))
             .Add("udp", Table(fs, "udp", SocketType.SOCK_DGRAM, AddressFamily.AF_INET, UdpHeader, UdpWidth))
-            .Add("udp6", Table(fs, "udp6", SocketType.SOCK_DGRAM, AddressFamily.AF_INET6, Udp6Header, 0));
+            .Add("udp6", Table(fs, "udp6", SocketType.SOCK_DGRAM, AddressFamily.AF_INET6, Udp6Header, 0))
+            .Add("unix", new TextFile(fs, static (sentry, text) => UnixTable.Append(sentry, text)));
         return net;
     }
 

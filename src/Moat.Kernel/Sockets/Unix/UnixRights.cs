@@ -100,9 +100,10 @@ internal struct UnixAncillary
         UCred claimed = MemoryMarshal.Read<UCred>(data);
         Credentials own = message.Caller.Credentials;
         bool pidIsOwn = claimed.pid == task.Group.Id;
-        if (!own.IsRoot
-            && !(pidIsOwn && (claimed.uid == own.Uid || claimed.uid == own.EffectiveUid || claimed.uid == own.SavedUid)
-                && (claimed.gid == own.Gid || claimed.gid == own.EffectiveGid || claimed.gid == own.SavedGid)))
+        bool uidIsOwn = claimed.uid == own.Uid || claimed.uid == own.EffectiveUid || claimed.uid == own.SavedUid;
+        bool gidIsOwn = claimed.gid == own.Gid || claimed.gid == own.EffectiveGid || claimed.gid == own.SavedGid;
+        if ((!pidIsOwn && !own.Has(Capability.CAP_SYS_ADMIN)) || (!uidIsOwn && !own.Has(Capability.CAP_SETUID))
+            || (!gidIsOwn && !own.Has(Capability.CAP_SETGID)))
             return Errno.EPERM;
         if (!pidIsOwn && sentry.Tasks.FindGroup(claimed.pid) is null)
             return Errno.ESRCH;
