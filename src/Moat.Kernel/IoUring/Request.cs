@@ -62,11 +62,15 @@ internal enum RequestFlags : uint
     /// <summary>Ran on a worker at least once.</summary>
     Worked = 1u << 19,
 
+    /// <summary>Its CQE has a second half: <see cref="Request.Extra"/>.</summary>
+    BigCqe = 1u << 20,
+
     /// <summary>Not served in place without ado.</summary>
     SlowOrAsync = SlowComplete | Polled | Worked,
 
     /// <summary>Anything but the plain path at completion.</summary>
-    SlowComplete = AnyLink | CqeSkip | Fail | ArmLinkTimeout | LinkTimeoutArmed | NeedCleanup | Hashed | Inflight,
+    SlowComplete = AnyLink | CqeSkip | Fail | ArmLinkTimeout | LinkTimeoutArmed | NeedCleanup | Hashed | Inflight
+        | BigCqe,
 }
 
 /// <summary>Where a request is. Changes under the ring's lock, except that a worker moves its own to <see cref="WorkerDone"/>.</summary>
@@ -131,6 +135,9 @@ internal sealed class Request : WorkItem
 
     /// <summary>cqe.flags.</summary>
     public CqeFlags CqeFlags;
+
+    /// <summary>The second half of a large CQE; <see cref="RequestFlags.BigCqe"/>.</summary>
+    public (ulong First, ulong Second) Extra;
 
     /// <summary>The file, with a reference of its own or kept by <see cref="FileNode"/>.</summary>
     public FileDescription? File;

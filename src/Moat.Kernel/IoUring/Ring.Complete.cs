@@ -16,7 +16,7 @@ internal sealed partial class Ring
     private Request? _stalled;
     // Under _cqLock.
     private uint _cqTail, _overflow;
-    private IoUringCqe[] _backlog = [];
+    private BigCqe[] _backlog = [];
     private int _backlogHead, _backlogCount;
     private bool _backlogged, _lost;
 
@@ -39,7 +39,9 @@ internal sealed partial class Ring
     {
         if ((request.Flags & RequestFlags.Hashed) != 0)
             Unhash(request);
-        if ((request.Flags & RequestFlags.CqeSkip) == 0)
+        if ((request.Flags & (RequestFlags.CqeSkip | RequestFlags.BigCqe)) == RequestFlags.BigCqe)
+            PostBig(request);
+        else if ((request.Flags & RequestFlags.CqeSkip) == 0)
             AddToBatch(request.Sqe.user_data, request.Result, request.CqeFlags);
         const RequestFlags Chained = RequestFlags.AnyLink | RequestFlags.ArmLinkTimeout | RequestFlags.LinkTimeoutArmed;
         if ((request.Flags & Chained) != 0 || request.Link is not null)
@@ -104,7 +106,7 @@ internal sealed partial class Ring
         if (_pending != 0)
             FlushBatch();
         lock (_cqLock)
-            AddToBacklog(cqe);
+            AddToBacklog(new BigCqe { Cqe = cqe });
         _batchOverflowed = true;
     }
 
@@ -204,9 +206,8 @@ internal sealed partial class Ring
         int moved = 0;
         lock (_cqLock)
         {
-            while (_backlogCount > 0 && HasRoom())
+            while (_backlogCount > 0 && TryPost(in _backlog[_backlogHead]))
             {
-                Post(_backlog[_backlogHead]);
                 _backlogHead = (_backlogHead + 1) & (_backlog.Length - 1);
                 _backlogCount--;
                 moved++;
@@ -226,6 +227,58 @@ internal sealed partial class Ring
     /// <summary>True when the guest has left room. Its head is any value; more than all entries cannot be used.</summary>
     private bool HasRoom() => _cqTail - _memory.CqHead < _memory.CqEntries;
 
+    /// <summary>A CQE, and its second half in a ring with large ones (CQE32), or (<see cref="IsBig"/>) in one that has both.</summary>
+    private struct BigCqe
+    {
+        public IoUringCqe Cqe;
+        public ulong First, Second;
+        public bool IsBig;
+    }
+
+    /// <summary>Posts a CQE with a second half, in order with the batch.</summary>
+    private void PostBig(Request request)
+    {
+        BigCqe big = new()
+        {
+            Cqe = new IoUringCqe { user_data = request.Sqe.user_data, res = request.Result, flags = (uint)request.CqeFlags },
+            First = request.Extra.First,
+            Second = request.Extra.Second,
+            IsBig = true,
+        };
+        if ((Setup & IoUringSetup.CQE_MIXED) != 0)
+            big.Cqe.flags |= (uint)CqeFlags.CQE32;
+        _trace?.Completed(this, big.Cqe.user_data, big.Cqe.res, (CqeFlags)big.Cqe.flags);
+        FlushBatch();
+        bool posted;
+        lock (_cqLock)
+        {
+            posted = !_backlogged && TryPost(in big);
+            if (!posted)
+                AddToBacklog(in big);
+            PublishTail();
+        }
+        Notify(posted, _batchFromWorker);
+    }
+
+    /// <summary>Writes a CQE if there is room. A large one among small ones (CQE_MIXED) takes two places that follow each other. Under _cqLock.</summary>
+    private bool TryPost(in BigCqe cqe)
+    {
+        bool takesTwo = cqe.IsBig && (Setup & IoUringSetup.CQE_MIXED) != 0;
+        uint free = _memory.CqEntries - Math.Min(_cqTail - _memory.CqHead, _memory.CqEntries);
+        bool atEnd = takesTwo && ((_cqTail + 1) & (_memory.CqEntries - 1)) == 0;
+        if (free < (takesTwo ? atEnd ? 3u : 2u : 1u))
+            return false;
+        if (atEnd)
+            Post(new IoUringCqe { flags = (uint)CqeFlags.SKIP });
+        uint at = _cqTail;
+        Post(cqe.Cqe);
+        if (cqe.IsBig)
+            _memory.WriteExtra(at, cqe.First, cqe.Second);
+        if (takesTwo)
+            Volatile.Write(ref _cqTail, _cqTail + 1);
+        return true;
+    }
+
     private void Post(in IoUringCqe cqe)
     {
         _memory.WriteCqe(_cqTail, cqe);
@@ -239,7 +292,7 @@ internal sealed partial class Ring
             WakeWaiters();
     }
 
-    private void AddToBacklog(in IoUringCqe cqe)
+    private void AddToBacklog(in BigCqe cqe)
     {
         if (_backlogCount == _backlog.Length)
         {
@@ -249,7 +302,7 @@ internal sealed partial class Ring
                 _memory.PublishOverflow(++_overflow);
                 return;
             }
-            IoUringCqe[] larger = new IoUringCqe[Math.Max(64, _backlog.Length * 2)];
+            BigCqe[] larger = new BigCqe[Math.Max(64, _backlog.Length * 2)];
             for (int i = 0; i < _backlogCount; i++)
                 larger[i] = _backlog[(_backlogHead + i) & (_backlog.Length - 1)];
             _backlog = larger;

@@ -15,7 +15,11 @@ internal sealed partial class Ring
         if (IsDisabled)
             return Errno.EBADFD;
         int submitted = 0;
-        if (toSubmit != 0)
+        if (_poller is not null)
+        {
+            submitted = (int)EnterPolled(task, toSubmit, flags).Value;
+        }
+        else if (toSubmit != 0)
         {
             if (IsForeign(task))
                 return Errno.EEXIST;

@@ -95,17 +95,8 @@ internal sealed partial class Ring : IMappable
             DropReference();
     }
 
-    /// <summary>The rings that it begins with, in memory of their own.</summary>
-    private void AddFirstRegions(RingMemory memory)
-    {
-        _ringRegion = new RingRegion(0, memory.RingOffset, memory.RingBytes);
-        _sqesRegion = _firstSqesRegion = new RingRegion(0, memory.SqesOffset, memory.SqesBytes);
-        _regions.Add(_ringRegion);
-        _regions.Add(_sqesRegion);
-    }
-
     /// <summary>Allocates zeroed memory that the guest can map. ENOMEM.</summary>
-    private Errno AddRegion(ulong bytes, out RingRegion? region, int group = -1)
+    private Errno AddRegion(ulong bytes, out RingRegion? region, int group = -1, bool first = false)
     {
         region = null;
         bytes = MemoryManager.PageUp(bytes);
@@ -114,7 +105,7 @@ internal sealed partial class Ring : IMappable
             return e;
         lock (_regionsLock)
         {
-            region = new RingRegion(++_lastSerial, offset, bytes) { Group = group < 0 ? ulong.MaxValue : (ulong)group };
+            region = new RingRegion(first ? 0 : ++_lastSerial, offset, bytes) { Group = group < 0 ? ulong.MaxValue : (ulong)group };
             _regions.Add(region);
         }
         return Errno.OK;

@@ -28,10 +28,14 @@ internal sealed partial class Ring
         if (!_cancelled)
         {
             _cancelled = true;
-            CancelEverything();
+            _poller?.Remove(this);
+            if (_memory is not null)
+                CancelEverything();
         }
-        RunWork();
-        if (_live != 0 || _freed)
+        // A ring that could not be made has nothing to run.
+        if (_memory is not null)
+            RunWork();
+        if (_live != 0 || _freed || (_poller is not null && !_pollerLeft))
             return;
         _freed = true;
         DropTable(ref _files, tell: false);
@@ -41,6 +45,7 @@ internal sealed partial class Ring
         _pending = _room = 0;
         Scratch.Dispose();
         DropBuffers();
+        _memory?.Unpin();
         FreeRegions();
         _sentry.RemoveRing(this);
     }

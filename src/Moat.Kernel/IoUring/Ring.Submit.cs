@@ -143,6 +143,8 @@ internal sealed partial class Ring
             request.Flags &= (RequestFlags)Known;
             return Errno.EINVAL;
         }
+        if ((Setup & IoUringSetup.IOPOLL) != 0 && (op.Flags & OpFlags.IoPoll) == 0)
+            return Errno.EINVAL;
         if (_isRestricted && IsForbidden(in request.Sqe))
             return Errno.EACCES;
         if ((flags & SqeFlags.BUFFER_SELECT) != 0 && (op.Flags & OpFlags.BufferSelect) == 0)

@@ -18,7 +18,7 @@ internal sealed partial class Ring : AnonymousFile
 {
     private readonly Lock _lock = new();
     private readonly Lock _cqLock = new();
-    private readonly RingMemory _memory;
+    private RingMemory _memory = null!;
     private readonly Sentry _sentry;
     private readonly bool _defer, _submitAll;
     private readonly IoWorkQueue _workers;
@@ -39,23 +39,21 @@ internal sealed partial class Ring : AnonymousFile
 
     private static long s_lastNumber;
 
-    private Ring(Sentry sentry, IoUringSetup setup, RingMemory memory, Task? issuer)
+    private Ring(Sentry sentry, IoUringSetup setup, Task? issuer)
         : base(OpenFlags.O_RDWR, "[io_uring]")
     {
         _sentry = sentry;
         Setup = setup;
-        _memory = memory;
         _issuer = issuer;
         _defer = (setup & IoUringSetup.DEFER_TASKRUN) != 0;
         _submitAll = (setup & IoUringSetup.SUBMIT_ALL) != 0;
         _disabled = (setup & IoUringSetup.R_DISABLED) != 0;
         _stats = new RingStatistics();
         _inlineCounts = _stats.Inline;
-        AddFirstRegions(memory);
         _trace = sentry.UringTrace;
-        _submitsPlainly = _trace is null;
+        _submitsPlainly = _trace is null && (setup & IoUringSetup.IOPOLL) == 0;
         int cores = Environment.ProcessorCount;
-        _workers = new IoWorkQueue(sentry.UringWorkers, (int)Math.Min(memory.SqEntries, 4 * (uint)cores), MaxUnboundedWorkers);
+        _workers = new IoWorkQueue(sentry.UringWorkers, 4 * cores, MaxUnboundedWorkers);
     }
 
     /// <summary>Room for the transfer being tried in place; under the lock.</summary>

@@ -19,17 +19,21 @@ internal sealed unsafe class RingMemory
     private readonly uint* _sqHead, _sqTail, _cqHead, _cqTail, _sqFlags, _cqFlags, _sqDropped, _cqOverflow, _sqArray;
     private readonly IoUringSqe* _sqes;
     private readonly IoUringCqe* _cqes;
+    private readonly RingLayout _layout;
+    private readonly int _sqeShift, _cqeShift;
 
-    private RingMemory(FrameAllocator frames, uint sqEntries, uint cqEntries, bool array, ulong ringOffset, ulong sqesOffset)
+    // Rings in the guest's own memory (IORING_SETUP_NO_MMAP).
+    private readonly PinnedMemory? _ringPin, _sqesPin;
+
+    private RingMemory(in RingLayout layout, byte* ring, byte* sqes)
     {
-        RingOffset = ringOffset;
-        SqesOffset = sqesOffset;
-        RingBytes = RingSize(sqEntries, cqEntries, array);
-        SqesBytes = RoundToPage((ulong)sqEntries * (ulong)sizeof(IoUringSqe));
-        SqEntries = sqEntries;
-        CqEntries = cqEntries;
-        // SAFETY: both ranges are allocated, as large as the layout needs, and live until Free.
-        _ring = frames.Pointer(ringOffset);
+        _layout = layout;
+        _sqeShift = layout.SqeShift;
+        _cqeShift = layout.CqeShift;
+        SqEntries = layout.SqEntries;
+        CqEntries = layout.CqEntries;
+        // SAFETY: both ranges are as large as the layout needs, and live as long as this object is used.
+        _ring = ring;
         _sqHead = (uint*)(_ring + SqHeadAt);
         _sqTail = (uint*)(_ring + SqTailAt);
         _cqHead = (uint*)(_ring + CqHeadAt);
@@ -39,13 +43,27 @@ internal sealed unsafe class RingMemory
         _sqDropped = (uint*)(_ring + CountersAt);
         _cqOverflow = _sqDropped + 1;
         _cqes = (IoUringCqe*)(_ring + CqesAt);
-        _sqArray = array ? (uint*)(_ring + ArrayAt(cqEntries)) : null;
-        _sqes = (IoUringSqe*)frames.Pointer(sqesOffset);
+        _sqArray = layout.HasArray ? (uint*)(_ring + layout.ArrayAt) : null;
+        _sqes = (IoUringSqe*)sqes;
         uint* constants = (uint*)(_ring + ConstantsAt);
-        constants[0] = sqEntries - 1;
-        constants[1] = cqEntries - 1;
-        constants[2] = sqEntries;
-        constants[3] = cqEntries;
+        constants[0] = SqEntries - 1;
+        constants[1] = CqEntries - 1;
+        constants[2] = SqEntries;
+        constants[3] = CqEntries;
+    }
+
+    /// <summary>Rings in regions that the guest maps, zeroed and large enough.</summary>
+    public RingMemory(FrameAllocator frames, in RingLayout layout, RingRegion ring, RingRegion sqes)
+        : this(in layout, frames.Pointer(ring.Offset), frames.Pointer(sqes.Offset))
+    {
+    }
+
+    /// <summary>Rings in the guest's own memory, which it takes over.</summary>
+    public RingMemory(in RingLayout layout, PinnedMemory ring, PinnedMemory sqes)
+        : this(in layout, ring.Pointer, sqes.Pointer)
+    {
+        _ringPin = ring;
+        _sqesPin = sqes;
     }
 
     /// <summary>Entries of the submission ring, a power of two.</summary>
@@ -54,34 +72,14 @@ internal sealed unsafe class RingMemory
     /// <summary>Entries of the completion ring, a power of two.</summary>
     public uint CqEntries { get; }
 
-    /// <summary>Where the rings are in the memory file, bytes.</summary>
-    public ulong RingOffset { get; }
+    /// <summary>How it is laid out.</summary>
+    public ref readonly RingLayout Layout => ref _layout;
 
-    /// <summary>Whole pages of the rings, bytes.</summary>
-    public ulong RingBytes { get; }
-
-    /// <summary>Where the SQEs are in the memory file, bytes.</summary>
-    public ulong SqesOffset { get; }
-
-    /// <summary>Whole pages of the SQEs, bytes.</summary>
-    public ulong SqesBytes { get; }
-
-    /// <summary>Allocates zeroed rings. Both counts are powers of two. ENOMEM.</summary>
-    public static Errno Create(FrameAllocator frames, uint sqEntries, uint cqEntries, bool array, out RingMemory? memory)
+    /// <summary>Lets go of the guest's own memory; nobody uses the rings any more.</summary>
+    public void Unpin()
     {
-        memory = null;
-        ulong ringBytes = RingSize(sqEntries, cqEntries, array);
-        Errno e = frames.Allocate(ringBytes, out ulong ring);
-        if (e != Errno.OK)
-            return e;
-        e = frames.Allocate(RoundToPage((ulong)sqEntries * (ulong)sizeof(IoUringSqe)), out ulong sqes);
-        if (e != Errno.OK)
-        {
-            frames.Free(ring, ringBytes);
-            return e;
-        }
-        memory = new RingMemory(frames, sqEntries, cqEntries, array, ring, sqes);
-        return Errno.OK;
+        _ringPin?.Dispose();
+        _sqesPin?.Dispose();
     }
 
     /// <summary>Where the guest finds each word, for io_uring_params.</summary>
@@ -95,7 +93,8 @@ internal sealed unsafe class RingMemory
             ring_entries = ConstantsAt + 8,
             flags = SqFlagsAt,
             dropped = CountersAt,
-            array = _sqArray == null ? 0 : ArrayAt(CqEntries),
+            array = _sqArray == null ? 0 : _layout.ArrayAt,
+            user_addr = _sqesPin is null ? 0 : p.sq_off.user_addr,
         };
         p.cq_off = new IoCqringOffsets
         {
@@ -106,6 +105,7 @@ internal sealed unsafe class RingMemory
             overflow = CountersAt + 4,
             cqes = CqesAt,
             flags = CqFlagsAt,
+            user_addr = _ringPin is null ? 0 : p.cq_off.user_addr,
         };
     }
 
@@ -151,7 +151,7 @@ internal sealed unsafe class RingMemory
                 return false;
             }
         }
-        byte* from = (byte*)(_sqes + index);
+        byte* from = (byte*)(_sqes + ((ulong)index << _sqeShift));
         ref byte to = ref Unsafe.As<IoUringSqe, byte>(ref into);
         // The first word is looked at while it is in a register: reading it back from the copy would stall.
         ulong first = Volatile.Read(ref *(ulong*)from);
@@ -165,12 +165,39 @@ internal sealed unsafe class RingMemory
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void WriteCqe(uint position, in IoUringCqe cqe)
     {
-        // SAFETY: the mask keeps the index below CqEntries.
-        _cqes[position & (CqEntries - 1)] = cqe;
+        // SAFETY: the mask keeps the index below CqEntries; with a shift each has the room of two.
+        IoUringCqe* at = _cqes + ((ulong)(position & (CqEntries - 1)) << _cqeShift);
+        *at = cqe;
+        if (_cqeShift != 0)
+            at[1] = default;
+    }
+
+    /// <summary>Writes the second half of a large CQE: in the place itself (CQE32), or in the next one, which is not the ring's first (CQE_MIXED).</summary>
+    public void WriteExtra(uint position, ulong first, ulong second)
+    {
+        // SAFETY: as above; the caller keeps the second half of a mixed one within the ring.
+        IoUringCqe* at = _cqes + ((ulong)(position & (CqEntries - 1)) << _cqeShift) + 1;
+        *at = new IoUringCqe { user_data = first, res = (int)second, flags = (uint)(second >> 32) };
+    }
+
+    /// <summary>Reads the second half of a large CQE.</summary>
+    public (ulong First, ulong Second) PeekExtra(uint position)
+    {
+        IoUringCqe* at = _cqes + ((ulong)(position & (CqEntries - 1)) << _cqeShift) + 1; // SAFETY: as in WriteExtra.
+        return (at->user_data, (uint)at->res | ((ulong)at->flags << 32));
+    }
+
+    /// <summary>Writes an SQE (IORING_REGISTER_RESIZE_RINGS moves them).</summary>
+    public void CopySqe(uint position, RingMemory from, uint fromPosition)
+    {
+        // SAFETY: masked on both sides; both have SQEs of the same size.
+        IoUringSqe* target = _sqes + ((ulong)(position & (SqEntries - 1)) << _sqeShift);
+        IoUringSqe* source = from._sqes + ((ulong)(fromPosition & (from.SqEntries - 1)) << _sqeShift);
+        new ReadOnlySpan<IoUringSqe>(source, 1 << _sqeShift).CopyTo(new Span<IoUringSqe>(target, 1 << _sqeShift));
     }
 
     /// <summary>Reads an SQE for fdinfo; torn when the guest writes meanwhile.</summary>
-    public IoUringSqe PeekSqe(uint index) => _sqes[index & (SqEntries - 1)]; // SAFETY: masked.
+    public IoUringSqe PeekSqe(uint index) => _sqes[(ulong)(index & (SqEntries - 1)) << _sqeShift]; // SAFETY: masked.
 
     /// <summary>The index array's word for fdinfo, or the position itself without an array.</summary>
     public uint PeekIndex(uint position)
@@ -180,14 +207,27 @@ internal sealed unsafe class RingMemory
     }
 
     /// <summary>Reads a CQE for fdinfo; torn when the guest writes meanwhile.</summary>
-    public IoUringCqe PeekCqe(uint position) => _cqes[position & (CqEntries - 1)]; // SAFETY: masked.
+    public IoUringCqe PeekCqe(uint position) => _cqes[(ulong)(position & (CqEntries - 1)) << _cqeShift]; // SAFETY: masked.
+}
 
-    private static uint ArrayAt(uint cqEntries) => CqesAt + (cqEntries * 16);
+/// <summary>Sizes of rings.</summary>
+/// <param name="SqEntries">A power of two.</param>
+/// <param name="CqEntries">A power of two.</param>
+/// <param name="HasArray">There is an index array (no NO_SQARRAY).</param>
+/// <param name="SqeShift">1: SQEs have 128 bytes.</param>
+/// <param name="CqeShift">1: CQEs have 32 bytes.</param>
+internal readonly record struct RingLayout(uint SqEntries, uint CqEntries, bool HasArray, int SqeShift, int CqeShift)
+{
+    private const uint CqesAt = 64;
 
-    private static ulong RingSize(uint sqEntries, uint cqEntries, bool array)
-        => RoundToPage(ArrayAt(cqEntries) + (array ? (ulong)sqEntries * 4 : 0));
+    /// <summary>Where the index array is.</summary>
+    public uint ArrayAt => CqesAt + (CqEntries * 16 << CqeShift);
 
-    private static ulong RoundToPage(ulong bytes) => (bytes + FrameAllocator.PageSize - 1) & ~(FrameAllocator.PageSize - 1);
+    /// <summary>Bytes of the rings, whole pages.</summary>
+    public ulong RingBytes => MemoryManager.PageUp(ArrayAt + (HasArray ? (ulong)SqEntries * 4 : 0));
+
+    /// <summary>Bytes of the SQEs, whole pages.</summary>
+    public ulong SqesBytes => MemoryManager.PageUp((ulong)SqEntries * 64 << SqeShift);
 }
 
 /// <summary>The first eight bytes of an SQE: opcode, flags, ioprio, fd.</summary>

@@ -7,11 +7,10 @@ namespace Moat.Kernel.Syscalls;
 /// <summary>io_uring_setup(2), io_uring_enter(2), io_uring_register(2).</summary>
 internal static class IoUringSyscalls
 {
-    private const string SetupNote = "IOPOLL, SQPOLL, SQE128, CQE32, NO_MMAP and what builds on them: EINVAL";
     private const string RegisterNote = "RESIZE_RINGS, MEM_REGION: EINVAL; IOWQ_AFF: has no effect";
 
     /// <summary>io_uring_setup(2): EFAULT, EINVAL, ENOMEM, EMFILE.</summary>
-    [Syscall(425, "io_uring_setup", Support.Partial, Note = SetupNote)]
+    [Syscall(425, "io_uring_setup", Support.Full)]
     public static SysResult Setup(Task task, uint entries, UserPtr<IoUringParams> parameters)
     {
         Errno e = task.Mm.Read(parameters, out IoUringParams p);
@@ -21,7 +20,8 @@ internal static class IoUringSyscalls
         if (e != Errno.OK)
             return e;
         e = task.Mm.Write(parameters, p);
-        SysResult result = e == Errno.OK ? task.Files.Install(ring!, closeOnExec: true) : e;
+        SysResult result = e != Errno.OK ? e : (p.flags & (uint)IoUringSetup.REGISTERED_FD_ONLY) != 0 ? task.RegisterRing(ring!, uint.MaxValue)
+            : task.Files.Install(ring!, closeOnExec: true);
         if (result.IsError)
             ring!.DropReference();
         return result;

@@ -3,11 +3,26 @@ namespace Moat.Kernel.IoUring.Operations;
 /// <summary>IORING_OP_NOP: completes, with a result of the program's choice (IORING_NOP_INJECT_RESULT).</summary>
 internal sealed class Nop : Operation
 {
-    private const NopFlags Known = NopFlags.INJECT_RESULT | NopFlags.FILE | NopFlags.FIXED_FILE | NopFlags.FIXED_BUFFER | NopFlags.TW;
+    private const NopFlags Known = NopFlags.INJECT_RESULT | NopFlags.FILE | NopFlags.FIXED_FILE | NopFlags.FIXED_BUFFER | NopFlags.TW
+        | NopFlags.CQE32;
 
     /// <inheritdoc/>
     public override Errno Prepare(Request request)
-        => ((NopFlags)request.Sqe.nop_flags & ~Known) != 0 ? Errno.EINVAL : Errno.OK;
+    {
+        NopFlags flags = (NopFlags)request.Sqe.nop_flags;
+        if (flags == NopFlags.None)
+            return Errno.OK;
+        if ((flags & ~Known) != 0)
+            return Errno.EINVAL;
+        if ((flags & NopFlags.CQE32) != 0)
+        {
+            if ((request.Ring.Setup & (IoUringSetup.CQE32 | IoUringSetup.CQE_MIXED)) == 0)
+                return Errno.EINVAL;
+            request.Flags |= RequestFlags.BigCqe;
+            request.Extra = (request.Sqe.off, request.Sqe.addr);
+        }
+        return Errno.OK;
+    }
 
     /// <inheritdoc/>
     public override IssueStatus Issue(Request request, IssueFlags flags)

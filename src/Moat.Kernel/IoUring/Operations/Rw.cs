@@ -147,6 +147,12 @@ internal abstract class RwOperation(bool isWrite) : Operation
         if (IsWrite ? !file.CanWrite : !file.CanRead)
             return Errno.EBADF;
         RwFlags rw = (RwFlags)request.Sqe.rw_flags;
+        // A ring that polls for completions needs files that can be polled so; no other takes the flag for it.
+        bool polls = (request.Ring.Setup & IoUringSetup.IOPOLL) != 0;
+        if (polls && (!file.IsRegular || (file.Flags & OpenFlags.O_DIRECT) == 0))
+            return Errno.EOPNOTSUPP;
+        if (!polls && (rw & RwFlags.RWF_HIPRI) != 0)
+            return Errno.EINVAL;
         if (rw != RwFlags.None)
         {
             Errno e = FileOperations.CheckFlags(file, rw, IsWrite);

@@ -1,0 +1,70 @@
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Time;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>Submission by a thread of the sentry (IORING_SETUP_SQPOLL).</summary>
+internal sealed partial class Ring
+{
+    private SqPoller? _poller;
+
+    /// <summary>Whose requests they are: the task that made the ring.</summary>
+    private Task? _pollerTask;
+
+    private volatile bool _pollerLeft;
+
+    /// <summary>The polling thread does not look at this ring any more.</summary>
+    public void LeftPoller()
+    {
+        _pollerLeft = true;
+        _sentry.UringThread.Schedule(this);
+    }
+
+    /// <summary>True when the guest has published SQEs that are not taken, or work waits.</summary>
+    public bool HasSubmissions => !IsDisabled && (_memory.SqTail != Volatile.Read(ref _sqHead) || HasWork);
+
+    /// <summary>On the polling thread: submits what there is. False: nothing.</summary>
+    public bool PollSubmissions()
+    {
+        if (!HasSubmissions || Volatile.Read(ref _released))
+            return false;
+        _lock.Enter();
+        bool any = false;
+        if (!_released)
+        {
+            any = Submit(_pollerTask!, uint.MaxValue) != 0 || HasWork;
+            RunWork();
+        }
+        Unlock();
+        // Who waits for room in the submission queue looks again.
+        if (any && Waiters.HasWaiters)
+            Waiters.Wake(PollEvents.POLLOUT | PollEvents.POLLWRNORM);
+        return any;
+    }
+
+    /// <summary>IORING_SQ_NEED_WAKEUP.</summary>
+    public void SetNeedWakeup(bool needed)
+    {
+        if (needed)
+            _memory.SetSqFlags(SqRingFlags.NEED_WAKEUP);
+        else
+            _memory.ClearSqFlags(SqRingFlags.NEED_WAKEUP);
+    }
+
+    /// <summary>What io_uring_enter(2) does instead of submitting. EINTR.</summary>
+    private SysResult EnterPolled(Task task, uint toSubmit, IoUringEnter flags)
+    {
+        const long LookAgain = 100_000;
+        if ((flags & IoUringEnter.SQ_WAKEUP) != 0)
+            _poller!.Wake();
+        if ((flags & IoUringEnter.SQ_WAIT) != 0)
+        {
+            while (_memory.SqTail - Volatile.Read(ref _sqHead) >= _memory.SqEntries)
+            {
+                if (task.Block(HostClock.Now + LookAgain) == WaitOutcome.Interrupted)
+                    break;
+            }
+        }
+        return (long)toSubmit;
+    }
+}

@@ -1,0 +1,165 @@
+using System.Runtime.Intrinsics.X86;
+using Moat.Host;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Time;
+using Moat.Platform;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>
+/// The thread that looks for submissions (IORING_SETUP_SQPOLL), for one ring or several (ATTACH_WQ). It spins only while a core is free for it,
+/// else it naps between looks; without work for the idle time it says so (IORING_SQ_NEED_WAKEUP) and sleeps.
+/// </summary>
+internal sealed class SqPoller
+{
+    private const long NapNanoseconds = 40_000, LongestNap = 1_000_000;
+    private const int PausesPerLook = 64, LooksPerPermit = 64;
+
+    private readonly Lock _lock = new();
+    private readonly Parker _parker = new();
+    private readonly long _idle;
+    private Ring[] _rings = [];
+    private readonly List<Ring> _leaving = [];
+    private Ring[]? _known;
+    private Thread? _thread;
+
+    /// <summary>Makes one that sleeps after <paramref name="idleMilliseconds"/> without work; 0: after a second.</summary>
+    public SqPoller(ThreadGroup process, uint idleMilliseconds)
+    {
+        Process = process;
+        _idle = (idleMilliseconds == 0 ? 1000L : idleMilliseconds) * 1_000_000;
+    }
+
+    /// <summary>Whose rings it serves.</summary>
+    public ThreadGroup Process { get; }
+
+    /// <summary>How long it has run, and how long it has had work, nanoseconds.</summary>
+    public long TotalTime { get; private set; }
+
+    /// <summary>See <see cref="TotalTime"/>.</summary>
+    public long WorkTime { get; private set; }
+
+    /// <summary>Looks after a ring from now on.</summary>
+    public void Add(Ring ring)
+    {
+        lock (_lock)
+        {
+            Volatile.Write(ref _rings, [.. _rings, ring]);
+            if (_thread is null)
+            {
+                _thread = new Thread(Run, 256 * 1024) { IsBackground = true, Name = "moat-sqp" };
+                _thread.Start();
+                return;
+            }
+        }
+        _parker.Wake();
+    }
+
+    /// <summary>No longer: <see cref="Ring.LeftPoller"/> tells when it does not look any more. With the last ring the thread ends.</summary>
+    public void Remove(Ring ring)
+    {
+        lock (_lock)
+        {
+            if (_thread is null)
+            {
+                ring.LeftPoller();
+                return;
+            }
+            Volatile.Write(ref _rings, Array.FindAll(_rings, r => r != ring));
+            _leaving.Add(ring);
+        }
+        _parker.Wake();
+    }
+
+    /// <summary>There is something to submit.</summary>
+    public void Wake() => _parker.Wake();
+
+    private void Run()
+    {
+        long started = HostClock.Now, lastWork = started, nap = NapNanoseconds;
+        while (true)
+        {
+            if (!TryGetRings(out Ring[] rings))
+                return;
+            long before = HostClock.Now;
+            bool worked = false;
+            foreach (Ring ring in rings)
+                worked |= ring.PollSubmissions();
+            long now = HostClock.Now;
+            TotalTime = now - started;
+            if (worked)
+            {
+                WorkTime += now - before;
+                lastWork = now;
+                nap = NapNanoseconds;
+            }
+            else if (now - lastWork >= _idle)
+            {
+                Sleep(rings);
+                lastWork = HostClock.Now;
+                nap = NapNanoseconds;
+            }
+            else if (!TrySpin(rings))
+            {
+                _parker.Wait(now + nap);
+                nap = Math.Min(nap * 2, LongestNap);
+            }
+        }
+    }
+
+    /// <summary>Looks in quick succession while a core is free for it. False: none is, or was.</summary>
+    private static bool TrySpin(Ring[] rings)
+    {
+        if (!SpinBudget.TryTake())
+            return false;
+        bool found = false;
+        for (int i = 0; i < LooksPerPermit && !found && SpinBudget.Fits; i++)
+        {
+            for (int k = 0; k < PausesPerLook; k++)
+                X86Base.Pause();
+            found = AnySubmissions(rings);
+        }
+        SpinBudget.Return();
+        return found || SpinBudget.Fits;
+    }
+
+    private void Sleep(Ring[] rings)
+    {
+        foreach (Ring ring in rings)
+            ring.SetNeedWakeup(true);
+        // A program that does not see the flag has published its tail before: one of both sees the other.
+        Interlocked.MemoryBarrier();
+        if (!AnySubmissions(rings) && rings == Volatile.Read(ref _rings))
+            _parker.Wait(long.MaxValue);
+        foreach (Ring ring in rings)
+            ring.SetNeedWakeup(false);
+    }
+
+    private static bool AnySubmissions(Ring[] rings)
+    {
+        foreach (Ring ring in rings)
+        {
+            if (ring.HasSubmissions)
+                return true;
+        }
+        return false;
+    }
+
+    /// <summary>The rings to look after now; those that left are let go. False: there are none, the thread ends.</summary>
+    private bool TryGetRings(out Ring[] rings)
+    {
+        rings = Volatile.Read(ref _rings);
+        if (rings.Length != 0 && rings == _known)
+            return true;
+        lock (_lock)
+        {
+            _known = rings = _rings;
+            foreach (Ring ring in _leaving)
+                ring.LeftPoller();
+            _leaving.Clear();
+            if (rings.Length == 0)
+                _thread = null;
+        }
+        return rings.Length != 0;
+    }
+}
