@@ -12,7 +12,8 @@ internal sealed partial class MemoryManager
     /// <summary>
     /// A copy for a new process (fork(2)): shared mappings are shared, private memory is the copy's own, MADV_DONTFORK leaves a hole and
     /// MADV_WIPEONFORK zeroes. A little private memory is copied now, much of it when one of the two writes. ENOMEM. Throws
-    /// HostException when the host gives no address space.
+    /// HostException when the host gives no address space. The copy's mappings are still being gathered: the caller makes its thread and
+    /// then calls <see cref="AddressSpace.EndGather"/>.
     /// </summary>
     public Errno Fork(out MemoryManager? child)
     {
@@ -112,6 +113,7 @@ internal sealed partial class MemoryManager
                 return error;
         }
         copy.PeakBytes = copy.TotalBytes;
+        copy.Space.BeginGather();
         return FromHost(copy.Space.Apply(CollectionsMarshal.AsSpan(changes)));
     }
 

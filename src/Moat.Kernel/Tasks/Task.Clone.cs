@@ -104,7 +104,11 @@ internal sealed partial class Task
                     return error;
             }
             thread = mm!.CreateThread();
-            return Errno.OK;
+            if (shares || mm.Space.EndGather() >= 0)
+                return Errno.OK;
+            thread.Dispose();
+            mm.DropUser();
+            return Errno.ENOMEM;
         }
         catch (HostException e)
         {

@@ -112,7 +112,7 @@ public sealed unsafe partial class TrapAddressSpace
         {
             while (changes.Length > 0)
             {
-                int count = Math.Min(changes.Length, Control.MaxCalls);
+                int count = Math.Min(changes.Length, Control.MaxCalls - _calls);
                 foreach (ref readonly MapChange change in changes[..count])
                 {
                     if (!InGuestSpace(change.Address, change.Length))
@@ -124,7 +124,7 @@ public sealed unsafe partial class TrapAddressSpace
                     Add(in change);
                 }
 
-                int result = RunRequest();
+                int result = count < changes.Length ? RunRequest() : RunOrGather();
                 if (result < 0)
                     return result;
                 changes = changes[count..];

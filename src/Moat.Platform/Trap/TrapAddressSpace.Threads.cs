@@ -86,6 +86,8 @@ public sealed unsafe partial class TrapAddressSpace
                 _fileSize += FileChunk;
             }
 
+            if (_slotsUsed == _threads.Length)
+                Array.Resize(ref _threads, Math.Min(_threads.Length * 4, StubLayout.MaxSlots));
             return _slotsUsed++;
         }
     }

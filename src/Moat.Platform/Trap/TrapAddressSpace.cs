@@ -12,7 +12,7 @@ public sealed unsafe partial class TrapAddressSpace : AddressSpace
 
     // Guards the slots and their threads. Nothing is taken under it.
     private readonly Lock _slotsGate = new();
-    private readonly TrapThread?[] _threads = new TrapThread?[StubLayout.MaxSlots];
+    private TrapThread?[] _threads = new TrapThread?[4];
     private readonly Stack<int> _free = new();
     private readonly Queue<int> _dying = new();
     private int _slotsUsed;
