@@ -109,6 +109,29 @@ internal sealed class SignalQueue
         return freed;
     }
 
+    /// <summary>Forgets the signal of a timer (timer_create(2)) that was set anew or deleted. True when a node came free, onto <paramref name="spare"/>.</summary>
+    public bool DropTimer(int timerId, ref SignalNode? spare)
+    {
+        SignalNode? previous = null;
+        for (SignalNode? n = _head; n is not null; previous = n, n = n.Next)
+        {
+            if (n.Info.Code != Signal.SI_TIMER || n.Info.TimerId != timerId)
+                continue;
+            int signal = n.Info.Signo;
+            Unlink(n, previous);
+            n.Next = spare;
+            spare = n;
+            for (SignalNode? other = _head; other is not null; other = other.Next)
+            {
+                if (other.Info.Signo == signal)
+                    return true;
+            }
+            Bits &= ~Signal.Bit(signal);
+            return true;
+        }
+        return false;
+    }
+
     private void Unlink(SignalNode node, SignalNode? previous)
     {
         if (previous is null)

@@ -88,6 +88,13 @@ internal sealed partial class ThreadGroup
             return SendLocked(target, in info, isTimer: true, out bool queued) == Errno.OK && queued;
     }
 
+    /// <summary>Under the lock: the pending signal of a timer counts no more.</summary>
+    internal void DropTimerSignal(int timerId, Task? target)
+    {
+        if ((target?.Pending ?? Pending).DropTimer(timerId, ref _spareNodes))
+            FreeNodes(1);
+    }
+
     private void TimerSignalTaken(ref SigInfo info)
     {
         if (info.Code == Signal.SI_TIMER && _posixTimers.TryGetValue(info.TimerId, out PosixTimer? timer))

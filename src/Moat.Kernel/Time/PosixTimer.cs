@@ -38,6 +38,7 @@ internal sealed class PosixTimer : CountdownTimer
             (long, long) old = (RemainingLocked(), Interval);
             long when = value == 0 ? 0 : isAbsolute ? value : HostClock.Add(Now, value);
             Overrun = 0;
+            DropSignal();
             StartLocked(when, value == 0 ? 0 : interval);
             return old;
         }
@@ -54,8 +55,20 @@ internal sealed class PosixTimer : CountdownTimer
     public void Delete()
     {
         lock (Group.SignalLock)
+        {
+            DropSignal();
             StartLocked(0, 0);
+        }
     }
+
+    /// <summary>A signal of the time before is not delivered any more.</summary>
+    private void DropSignal()
+    {
+        if (!_notice.IsSilent)
+            Group.DropTimerSignal(Id, Target);
+    }
+
+    private Task? Target => _notice.Thread is { HasEnded: false } thread ? thread : null;
 
     /// <summary>Under the signal lock: its signal is taken, and tells how many expirations it stands for.</summary>
     public void OnTaken(ref SigInfo info) => info.Overrun = Overrun = GoOn();
@@ -63,6 +76,6 @@ internal sealed class PosixTimer : CountdownTimer
     protected override bool Notify()
     {
         SigInfo info = new() { Signo = _notice.Signal, Code = Signal.SI_TIMER, TimerId = Id, Value = _notice.Value };
-        return Group.SendTimerSignal(_notice.Thread is { HasEnded: false } thread ? thread : null, in info);
+        return Group.SendTimerSignal(Target, in info);
     }
 }
