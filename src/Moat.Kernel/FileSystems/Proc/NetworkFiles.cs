@@ -1,13 +1,13 @@
-using Moat.Host;
-using Moat.Kernel.Sockets.Inet.Loopback;
-using Moat.Kernel.Sockets.Inet;
-using Moat.Kernel.Sockets.Unix;
-using Moat.Kernel.Sockets;
-using Moat.Kernel.Tasks;
-using Moat.Kernel.Vfs.Pseudo;
-using Moat.Kernel.Vfs;
 using System.Globalization;
 using System.Text;
+using Moat.Host;
+using Moat.Kernel.Sockets;
+using Moat.Kernel.Sockets.Inet;
+using Moat.Kernel.Sockets.Inet.Loopback;
+using Moat.Kernel.Sockets.Unix;
+using Moat.Kernel.Tasks;
+using Moat.Kernel.Vfs;
+using Moat.Kernel.Vfs.Pseudo;
 
 namespace Moat.Kernel.FileSystems.Proc;
 
