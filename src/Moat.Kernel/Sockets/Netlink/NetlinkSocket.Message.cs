@@ -57,11 +57,19 @@ internal sealed partial class NetlinkSocket
         const int KindGet = 2;
         if (((header.Type - NetlinkMessage.FirstOfProtocol) & 3) != KindGet)
             Acknowledge(in header, whole, Errno.EPERM);
+        else if (!IsQuestion(header.Type))
+            Acknowledge(in header, whole, Errno.EOPNOTSUPP);
         else if (_host >= 0)
             AskHost(in header, whole);
         else
             LoopbackAnswers.Answer(in header, whole, _port, _answers, (h, w, e) => Acknowledge(in h, w, e));
     }
+
+    /// <summary>
+    /// Links, addresses, routes, neighbours, rules, queues, classes, neighbour tables, address labels, configuration, next hops. Others
+    /// may make the host load modules.
+    /// </summary>
+    private static bool IsQuestion(ushort type) => type is 18 or 22 or 26 or 30 or 34 or 38 or 42 or 66 or 74 or 82 or 106;
 
     private void AskHost(in NetlinkMessage header, ReadOnlySpan<byte> whole)
     {

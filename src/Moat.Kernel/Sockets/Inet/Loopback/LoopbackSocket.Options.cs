@@ -9,6 +9,9 @@ internal abstract partial class LoopbackSocket
     private const int TCP_CONGESTION = 13, TCP_INFO = 11, IPV6_V6ONLY = 26;
     private const int TcpInfoSize = 232, Flag = sizeof(int);
 
+    /// <summary>Bytes of a value that are remembered: no option that acts here has more.</summary>
+    private const int MostKept = 256;
+
     private readonly Dictionary<(int Level, int Option), byte[]> _options = [];
 
     /// <summary>IPV6_V6ONLY.</summary>
@@ -103,12 +106,15 @@ internal abstract partial class LoopbackSocket
     {
         if (!IsKnown(level, option, OptionUse.Set))
             return level == SocketOption.SOL_SOCKET ? base.SetOption(in caller, level, option, value) : Errno.ENOPROTOOPT;
-        if ((InetOptions.Find(level, option) & OptionUse.Privileged) != 0 && !caller.Credentials.IsRoot)
+        OptionUse use = InetOptions.Find(level, option);
+        if ((use & OptionUse.Privileged) != 0 && !caller.Credentials.IsRoot)
             return Errno.EPERM;
+        if ((use & OptionUse.Filter) != 0)
+            return Errno.ENOPROTOOPT;
         if (value.Length < (option == SocketOption.SO_LINGER && level == SocketOption.SOL_SOCKET ? 2 * Flag : Flag) && !HasShortValue(level, option))
             return Errno.EINVAL;
-        byte[] kept = value.ToArray();
-        if (level == SocketOption.SOL_SOCKET)
+        byte[] kept = value[..Math.Min(value.Length, MostKept)].ToArray();
+        if (level == SocketOption.SOL_SOCKET && kept.Length >= Flag)
             Adjust(option, kept);
         else if (level == SocketOption.SOL_IPV6 && option == IPV6_V6ONLY && IsBound)
             return Errno.EINVAL;
