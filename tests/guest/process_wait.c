@@ -491,3 +491,16 @@ TEST(a_zombie_in_proc)
     CHECK_EQ(wait_for(pid), 0);
     CHECK_ERR(open(path, O_RDONLY), ENOENT);
 }
+
+TEST(a_signal_through_the_directory_in_proc)
+{
+    pid_t pid = sleeper();
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d", pid);
+    int fd = OK(open(path, O_RDONLY | O_DIRECTORY));
+    CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), 0);
+    CHECK_EQ(syscall(SYS_pidfd_send_signal, fd, SIGTERM, NULL, 0), 0);
+    CHECK_EQ(wait_for(pid), SIGTERM);
+    CHECK_ERR(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), ESRCH);
+    close(fd);
+}

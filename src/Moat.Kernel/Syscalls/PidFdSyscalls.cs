@@ -1,3 +1,4 @@
+using Moat.Kernel.FileSystems.Proc;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
@@ -22,20 +23,20 @@ internal static class PidFdSyscalls
     }
 
     /// <summary>pidfd_send_signal(2).</summary>
-    [Syscall(424, "pidfd_send_signal", Support.Partial, Note = "descriptors of pidfd_open(2) only, not of /proc/PID")]
+    [Syscall(424, "pidfd_send_signal", Support.Full)]
     public static SysResult PidFdSendSignal(Task task, Fd fd, int signal, UserPtr<SigInfo> info, uint flags)
     {
         const uint PIDFD_SIGNAL_THREAD = 1, PIDFD_SIGNAL_THREAD_GROUP = 2, PIDFD_SIGNAL_PROCESS_GROUP = 4;
         if (flags is not (0 or PIDFD_SIGNAL_THREAD or PIDFD_SIGNAL_THREAD_GROUP or PIDFD_SIGNAL_PROCESS_GROUP))
             return Errno.EINVAL;
-        Errno error = Get(task, fd.Value, out PidFd? file);
+        Errno error = GetTarget(task, fd.Value, out Task? target, out bool isThread);
         if (error != Errno.OK)
             return error;
-        using PidFdReference reference = new(file!);
+        bool toThread = flags == PIDFD_SIGNAL_THREAD || (flags == 0 && isThread);
         SigInfo value = new()
         {
             Signo = signal,
-            Code = flags == PIDFD_SIGNAL_THREAD || (flags == 0 && file!.IsThread) ? Signal.SI_TKILL : Signal.SI_USER,
+            Code = toThread ? Signal.SI_TKILL : Signal.SI_USER,
             Pid = task.Group.Id,
             Uid = task.Credentials.Uid,
         };
@@ -46,17 +47,29 @@ internal static class PidFdSyscalls
             if (value.Signo != signal)
                 return Errno.EINVAL;
             // Only to oneself may one claim to be kill, tgkill or the kernel.
-            if (file!.Task != task && (value.Code >= 0 || value.Code == Signal.SI_TKILL))
+            if (target != task && (value.Code >= 0 || value.Code == Signal.SI_TKILL))
                 return Errno.EPERM;
         }
         if (signal != 0 && !Signal.IsValid(signal))
             return Errno.EINVAL;
         if (flags == PIDFD_SIGNAL_PROCESS_GROUP)
-            return SignalSendSyscalls.SendToGroup(task, file!.Group.Id, in value);
-        if (file!.Group.IsReaped)
-            return Errno.ESRCH;
-        bool toThread = flags == PIDFD_SIGNAL_THREAD || (flags == 0 && file.IsThread);
-        return SignalSendSyscalls.SendTo(task, file.Group, toThread ? file.Task : null, in value);
+            return SignalSendSyscalls.SendToGroup(task, target!.Group.Id, in value);
+        return target!.Group.IsReaped ? Errno.ESRCH : SignalSendSyscalls.SendTo(task, target.Group, toThread ? target : null, in value);
+    }
+
+    /// <summary>Whom a pidfd or an open /proc/PID means. EBADF for everything else.</summary>
+    private static Errno GetTarget(Task task, int fd, out Task? target, out bool isThread)
+    {
+        target = null;
+        isThread = false;
+        if (task.Files.Get(fd) is not { } file)
+            return Errno.EBADF;
+        if (file is PidFd pidFd)
+            (target, isThread) = (pidFd.Task, pidFd.IsThread);
+        else if (file.Inode is TaskDirectory { IsProcess: true } directory)
+            target = directory.Task;
+        file.DropReference();
+        return target is null ? Errno.EBADF : Errno.OK;
     }
 
     /// <summary>pidfd_getfd(2).</summary>

@@ -15,6 +15,12 @@ internal delegate SysResult AcceptTaskText(Task task, in Caller writer, ReadOnly
 /// <summary>/proc/PID, or with <paramref name="isProcess"/> false /proc/PID/task/TID. Its files are made when first looked up, and kept.</summary>
 internal sealed class TaskDirectory(ProcFileSystem fileSystem, Task task, bool isProcess) : PseudoDirectory(fileSystem)
 {
+    /// <summary>Whom the directory is about.</summary>
+    public Task Task => task;
+
+    /// <summary>A process's, /proc/PID; else a thread's.</summary>
+    public bool IsProcess => isProcess;
+
     private readonly Inode?[] _children = new Inode?[TaskEntries.All.Length];
 
     public override (uint Uid, uint Gid) Owner => (task.Credentials.EffectiveUid, task.Credentials.EffectiveGid);
