@@ -1212,3 +1212,48 @@ TEST(between_processes)
     OK(close(c));
     OK(close(s));
 }
+
+#ifndef SO_PASSPIDFD
+#define SO_PASSPIDFD 76
+#define SO_PEERPIDFD 77
+#endif
+#define U_SCM_PIDFD 4
+
+static long process_of(int fd)
+{
+    char path[64], line[256];
+    long pid = -1;
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof line, f))
+        sscanf(line, "Pid: %ld", &pid);
+    if (f)
+        fclose(f);
+    return pid;
+}
+
+TEST(process_descriptors)
+{
+    int s[2], v = 1, fd;
+    socklen_t l = sizeof fd;
+    pair_of(SOCK_DGRAM, s);
+    OK(getsockopt(s[0], SOL_SOCKET, SO_PEERPIDFD, &fd, &l));
+    CHECK_EQ(process_of(fd), getpid());
+    CHECK_EQ(fcntl(fd, F_GETFD), FD_CLOEXEC);
+    OK(close(fd));
+    OK(setsockopt(s[1], SOL_SOCKET, SO_PASSPIDFD, &v, sizeof v));
+    CHECK_EQ(write(s[0], "x", 1), 1);
+    char c[64], b[8];
+    struct iovec iov = { b, sizeof b };
+    struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = c, .msg_controllen = sizeof c };
+    CHECK_EQ(recvmsg(s[1], &m, 0), 1);
+    struct cmsghdr *h = CMSG_FIRSTHDR(&m);
+    CHECK(h && h->cmsg_type == U_SCM_PIDFD && h->cmsg_len == CMSG_LEN(4));
+    memcpy(&fd, CMSG_DATA(h), 4);
+    CHECK_EQ(process_of(fd), getpid());
+    OK(close(fd));
+    drop(s);
+    v = OK(socket(AF_UNIX, SOCK_STREAM, 0));
+    CHECK_ERR(getsockopt(v, SOL_SOCKET, SO_PEERPIDFD, &fd, &l), ENODATA);
+    OK(close(v));
+}

@@ -30,7 +30,7 @@ internal abstract class UnixConnected : UnixSocket
             return Errno.EINVAL;
         if (!TryMove(UnixState.Closed, UnixState.Listening) && State != UnixState.Listening)
             return Errno.EINVAL;
-        SetPeerIdentity(new UnixPeer(caller.Task?.Group.Id ?? 0, caller.Credentials));
+        SetPeerIdentity(new UnixPeer(caller.Task?.Group, caller.Credentials));
         lock (StateLock)
             _backlog = (int)Math.Min((uint)backlog, LongestBacklog);
         RoomWaiters.Wake(PollEvents.POLLOUT);
@@ -73,7 +73,7 @@ internal abstract class UnixConnected : UnixSocket
             made._accepted = false;
             made.Options.Inherit(Options);
             made.ShareAddress(this);
-            made.SetPeerIdentity(new UnixPeer(caller.Task?.Group.Id ?? 0, caller.Credentials));
+            made.SetPeerIdentity(new UnixPeer(caller.Task?.Group, caller.Credentials));
             made.SetPeer(client);
             made.SetState(UnixState.Connected);
             client.SetPeerIdentity(PeerIdentity);

@@ -19,6 +19,8 @@ internal abstract partial class UnixSocket
                 return Put(value, PeerIdentity?.Credentials ?? new UCred { uid = uint.MaxValue, gid = uint.MaxValue });
             case SocketOption.SO_PEERGROUPS:
                 return GetPeerGroups(value);
+            case SocketOption.SO_PEERPIDFD:
+                return GetPeerProcess(in caller, value);
             case SocketOption.SO_COOKIE:
                 return value.Length < sizeof(ulong) ? Errno.EINVAL : Put(value, Number);
             case SocketOption.SO_PASSRIGHTS:
@@ -45,6 +47,14 @@ internal abstract partial class UnixSocket
         if (error == Errno.OK && option is SocketOption.SO_SNDBUF or SocketOption.SO_SNDBUFFORCE && IsWritable)
             Waiters.Wake(Output);
         return error;
+    }
+
+    private SysResult GetPeerProcess(in Caller caller, Span<byte> value)
+    {
+        if (PeerIdentity?.Process is not { } process || caller.Files is not { } files)
+            return Errno.ENODATA;
+        SysResult fd = InstallProcess(files, process);
+        return fd.IsError ? fd : Put(value, (int)fd.Value);
     }
 
     private SysResult GetPeerGroups(Span<byte> value)

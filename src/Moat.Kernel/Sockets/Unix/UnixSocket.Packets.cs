@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Time;
@@ -70,7 +71,7 @@ internal abstract partial class UnixSocket
         return new UCred { pid = task.Group.Id, uid = own.Uid, gid = own.Gid };
     }
 
-    private bool PassesCredentials => Options.Has(SocketOption.SO_PASSCRED) || Options.Has(SocketOption.SO_PASSPIDFD);
+    protected bool PassesCredentials => Options.Has(SocketOption.SO_PASSCRED) || Options.Has(SocketOption.SO_PASSPIDFD);
 
     /// <summary>Puts a filled packet into another socket's queue. EPIPE when nobody will read it; the packet is gone either way.</summary>
     protected Errno Deliver(UnixSocket to, UnixPacket packet, int charge, in UCred sender, ref UnixAncillary ancillary)
@@ -119,18 +120,46 @@ internal abstract partial class UnixSocket
     {
         if (intake.Time != 0 && Options.Has(SocketOption.SO_TIMESTAMP))
             message.PutTimestamp(intake.Time, nanoseconds: Options.Has(SocketOption.SO_TIMESTAMPNS));
-        if (message.HasSender && !message.SenderIsPut)
+        bool tellsSender = message.HasSender && !message.SenderIsPut;
+        if (tellsSender)
         {
             message.SenderIsPut = true;
             if (Options.Has(SocketOption.SO_PASSCRED))
                 message.PutControl(SocketOption.SOL_SOCKET, ControlType.SCM_CREDENTIALS, MemoryMarshal.AsBytes(new ReadOnlySpan<UCred>(in message.Sender)));
         }
-        if (intake.Rights is not { } rights)
+        if (intake.Rights is { } rights)
+        {
+            message.IsComplete = true;
+            if (!peek)
+                Sentry.UnixGarbage.Left(rights);
+            UnixRights.Deliver(message, rights);
+        }
+        if (tellsSender && Options.Has(SocketOption.SO_PASSPIDFD) && message.Sender.pid != 0)
+            PutProcess(message);
+    }
+
+    /// <summary>SCM_PIDFD: a descriptor of the sender's process, or why there is none.</summary>
+    private void PutProcess(SocketMessage message)
+    {
+        if (message.Files is not { } files || message.ControlRoom < Unsafe.SizeOf<CmsgHdr>() + sizeof(int))
+        {
+            message.ResultFlags |= MsgFlags.MSG_CTRUNC;
             return;
-        message.IsComplete = true;
-        if (!peek)
-            Sentry.UnixGarbage.Left(rights);
-        UnixRights.Deliver(message, rights);
+        }
+        int number = (int)InstallProcess(files, Sentry.Tasks.FindGroup(message.Sender.pid)).Value;
+        message.PutControl(SocketOption.SOL_SOCKET, ControlType.SCM_PIDFD, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in number)));
+    }
+
+    /// <summary>Installs a descriptor of a process. ESRCH, EMFILE.</summary>
+    private static SysResult InstallProcess(FdTable files, ThreadGroup? process)
+    {
+        if (process is null)
+            return Errno.ESRCH;
+        PidFd file = new(process.Leader, isThread: false, OpenFlags.O_RDONLY);
+        SysResult fd = files.Install(file, closeOnExec: true);
+        if (fd.IsError)
+            file.DropReference();
+        return fd;
     }
 
     /// <summary>

@@ -71,7 +71,7 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
         if (State != UnixState.Connected)
             return Errno.EINVAL;
         bool peek = (message.Flags & MsgFlags.MSG_PEEK) != 0;
-        Intake intake = new(message, Options.Has(SocketOption.SO_PASSCRED));
+        Intake intake = new(message, PassesCredentials);
         lock (Queue.ReadLock)
         {
             if (peek)
