@@ -148,6 +148,7 @@ TEST(refused)
     OK(close(s));
 }
 
+#ifndef OWN_LOOPBACK // which brings no control messages
 static struct cmsghdr *find(struct msghdr *m, int level, int type)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
@@ -234,6 +235,7 @@ TEST(error_queue)
     CHECK_ERR(recvmsg(s, &r, MSG_ERRQUEUE), EAGAIN);
     OK(close(s));
 }
+#endif
 
 TEST(version6)
 {

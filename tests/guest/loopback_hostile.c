@@ -1,0 +1,3 @@
+// inet_hostile on the loopback of a sandbox without the host's network.
+// moat: --network none
+#include "inet_hostile.c"
