@@ -337,12 +337,13 @@ internal sealed class PollWait(Request request) : WaitEntry
     /// <inheritdoc/>
     public override bool OnWake(PollEvents events)
     {
+        // First of all: who takes the events has to see where they came from.
+        if (Persistent && Tasks.Task.Current != request.Task)
+            Interlocked.Or(ref request.PendingEvents, Outside);
         if (events == PollEvents.None)
             Interlocked.Or(ref request.PendingEvents, Several);
         else
             Note(events);
-        if (Persistent && Tasks.Task.Current != request.Task)
-            Interlocked.Or(ref request.PendingEvents, Outside);
         if (!Persistent)
             Queue!.RemoveFromCallback(this);
         request.Ring.QueueWork(request, WorkSource.Callback);

@@ -112,8 +112,12 @@ public sealed class PipeTests : IDisposable
     [InlineData(5000, 8192)]
     [InlineData(12289, 16384)]
     [InlineData(1 << 20, 1 << 20)]
-    [InlineData((1 << 20) + 1, -(int)Errno.EPERM)]
+    [InlineData((1 << 20) + 1, 1 << 21)]
     public void CapacityIsRoundedUp(int bytes, int result) => Assert.Equal(result, _read.PipeSize(bytes).Value);
+
+    [Fact]
+    public void OthersThanRootGetNoLargePipes()
+        => Assert.Equal(Errno.EPERM, ((PipeFile)_read).Pipe.SetCapacity((1 << 20) + 1, new Credentials(1000, 1000, [])).Error);
 
     [Fact]
     public void CapacityCannotShrinkBelowContents()

@@ -130,7 +130,6 @@ public class FaultTests
     }
 
     [Theory]
-    [InlineData(0UL, 0x1000UL)]
     [InlineData(0x40_0001UL, 0x1000UL)]
     [InlineData(0x40_0000UL, 0UL)]
     [InlineData(0x40_0000UL, 0xffff_ffff_ffff_f000UL)]
