@@ -137,6 +137,20 @@ public struct IoUringQueryOpcode
     public uint nr_query_opcodes, pad;
 }
 
+/// <summary>struct io_uring_mem_region_reg: MEM_REGION; 32 bytes.</summary>
+public struct IoUringMemRegionReg
+{
+    public ulong region_uptr, flags, resv0, resv1;
+}
+
+/// <summary>struct io_uring_region_desc: 64 bytes.</summary>
+public struct IoUringRegionDesc
+{
+    public ulong user_addr, size;
+    public uint flags, id;
+    public ulong mmap_offset, resv0, resv1, resv2, resv3;
+}
+
 /// <summary>struct io_uring_buf: one entry of a buffer ring; the first one's resv is the ring's tail.</summary>
 public struct IoUringBuf
 {

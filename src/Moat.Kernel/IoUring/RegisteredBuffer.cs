@@ -50,6 +50,12 @@ internal sealed class RegisteredBuffer
         return Errno.OK;
     }
 
+    /// <summary>Guest address of the first byte.</summary>
+    public ulong Address => _address;
+
+    /// <summary>Bytes.</summary>
+    public ulong Length => _length;
+
     /// <summary>Another ring has it too.</summary>
     public void AddReference() => Interlocked.Increment(ref _references);
 

@@ -70,11 +70,7 @@ internal sealed partial class Ring
             return SysResult.Ok;
         }
         if ((flags & IoUringEnter.EXT_ARG_REG) != 0)
-        {
-            // No region of wait arguments can be registered, so no offset into one is valid.
-            const ulong RegWaitSize = 64;
-            return argumentSize != RegWaitSize ? Errno.EINVAL : Errno.EFAULT;
-        }
+            return ReadRegisteredWait(argument, argumentSize, flags, ref wait);
         const ulong ExtArgSize = 24;
         if (argumentSize != ExtArgSize)
             return Errno.EINVAL;
@@ -83,19 +79,41 @@ internal sealed partial class Ring
             return e;
         wait.SignalMask = ext.sigmask;
         wait.SignalMaskSize = ext.sigmask_sz;
+        Timespec ts = default;
+        e = ext.ts == 0 ? Errno.OK : task.Mm.Read(new UserPtr<Timespec>(ext.ts), out ts);
+        if (e == Errno.OK)
+            SetDeadlines(ref wait, ext.min_wait_usec, ext.ts != 0, in ts, flags);
+        return e;
+    }
+
+    /// <summary>The same from the registered region. EINVAL, EFAULT.</summary>
+    private Errno ReadRegisteredWait(ulong offset, ulong size, IoUringEnter flags, ref EnterWait wait)
+    {
+        const ulong RegWaitSize = 64;
+        const uint REG_WAIT_TS = 1;
+        if (size != RegWaitSize)
+            return Errno.EINVAL;
+        if (!_parametersAreWaits || !_parameters!.TryRead(offset, out RegWait entry))
+            return Errno.EFAULT;
+        if ((entry.Flags & ~REG_WAIT_TS) != 0)
+            return Errno.EINVAL;
+        wait.SignalMask = entry.SignalMask;
+        wait.SignalMaskSize = entry.SignalMaskSize;
+        SetDeadlines(ref wait, entry.MinWaitMicroseconds, (entry.Flags & REG_WAIT_TS) != 0, in entry.Time, flags);
+        return Errno.OK;
+    }
+
+    private void SetDeadlines(ref EnterWait wait, uint minMicroseconds, bool hasTime, in Timespec ts, IoUringEnter flags)
+    {
         long now = HostClock.Now;
-        if (ext.min_wait_usec != 0)
-            wait.MinDeadline = now + (ext.min_wait_usec * 1000L);
-        if (ext.ts == 0)
-            return SysResult.Ok;
-        e = task.Mm.Read(new UserPtr<Timespec>(ext.ts), out Timespec ts);
-        if (e != Errno.OK)
-            return e;
+        if (minMicroseconds != 0)
+            wait.MinDeadline = now + (minMicroseconds * 1000L);
+        if (!hasTime)
+            return;
         long time = ToNanoseconds(ts);
         // Lengths are the same on every clock; what suspends the machine is not waited through in either.
         wait.Deadline = (flags & IoUringEnter.ABS_TIMER) == 0 ? HostClock.Add(now, time)
             : _clock == HostClock.CLOCK_MONOTONIC ? time : HostClock.Add(time, now - HostClock.Get(_clock));
-        return SysResult.Ok;
     }
 
     /// <summary>A time as the kernel's ktime: any value is taken, what is too large is for ever.</summary>

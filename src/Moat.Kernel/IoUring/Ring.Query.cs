@@ -15,6 +15,7 @@ internal sealed partial class Ring
 
     // Busy polling of network devices (NAPI): kept and told, but there is no device of the guest's to poll.
     private IoUringNapi _napi;
+    private bool _napiOn;
 
     private static SysResult Probe(Task task, UserPtr argument, uint count)
     {
@@ -144,17 +145,21 @@ internal sealed partial class Ring
         IoUringNapi old = _napi;
         old.op_param = napi.op_param;
         e = task.Mm.Write(new UserPtr<IoUringNapi>(argument.Address), old);
-        if (e == Errno.OK)
-            _napi = napi with { prefer_busy_poll = (byte)(napi.prefer_busy_poll != 0 ? 1 : 0) };
-        return e;
+        if (e != Errno.OK)
+            return e;
+        _napi = napi with { prefer_busy_poll = (byte)(napi.prefer_busy_poll != 0 ? 1 : 0) };
+        _napiOn = true;
+        return 0;
     }
 
     private SysResult UnregisterNapi(Task task, UserPtr argument)
     {
         Errno e = argument.IsNull ? Errno.OK : task.Mm.Write(new UserPtr<IoUringNapi>(argument.Address), _napi);
-        if (e == Errno.OK)
-            _napi = default;
-        return e;
+        if (e != Errno.OK)
+            return e;
+        _napi = default;
+        _napiOn = false;
+        return 0;
     }
 
     /// <summary>

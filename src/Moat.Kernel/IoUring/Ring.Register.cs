@@ -78,6 +78,10 @@ internal sealed partial class Ring
                 return argument.IsNull || count != 1 ? Errno.EINVAL : RegisterNapi(task, argument);
             case IoUringRegisterOp.UNREGISTER_NAPI:
                 return count != 1 ? Errno.EINVAL : UnregisterNapi(task, argument);
+            case IoUringRegisterOp.REGISTER_RESIZE_RINGS:
+                return argument.IsNull || count != 1 ? Errno.EINVAL : ResizeRings(task, argument);
+            case IoUringRegisterOp.REGISTER_MEM_REGION:
+                return argument.IsNull || count != 1 ? Errno.EINVAL : RegisterMemoryRegion(task, argument);
             case IoUringRegisterOp.REGISTER_QUERY:
                 return Query(task, argument, count);
             case IoUringRegisterOp.REGISTER_ZCRX_IFQ:

@@ -187,8 +187,38 @@ internal sealed unsafe class RingMemory
         return (at->user_data, (uint)at->res | ((ulong)at->flags << 32));
     }
 
-    /// <summary>Writes an SQE (IORING_REGISTER_RESIZE_RINGS moves them).</summary>
-    public void CopySqe(uint position, RingMemory from, uint fromPosition)
+    /// <summary>
+    /// Takes over what is in other rings with entries of the same sizes (IORING_REGISTER_RESIZE_RINGS): what the guest has submitted from
+    /// <paramref name="sqHead"/> on, and what it has not consumed before <paramref name="cqTail"/>. EOVERFLOW when that does not fit.
+    /// </summary>
+    public Errno TakeOver(RingMemory from, uint sqHead, uint cqTail)
+    {
+        uint sqTail = from.SqTail, cqHead = from.CqHead;
+        if (sqTail - sqHead > SqEntries || cqTail - cqHead > CqEntries || sqTail - sqHead > from.SqEntries || cqTail - cqHead > from.CqEntries)
+            return Errno.EOVERFLOW;
+        for (uint i = sqHead; i != sqTail; i++)
+            CopySqe(i, from, i);
+        for (uint i = cqHead; i != cqTail; i++)
+        {
+            WriteCqe(i, from.PeekCqe(i));
+            if (_cqeShift != 0)
+            {
+                (ulong first, ulong second) = from.PeekExtra(i);
+                WriteExtra(i, first, second);
+            }
+        }
+        *_sqHead = sqHead;
+        *_sqTail = sqTail;
+        *_cqHead = cqHead;
+        *_cqTail = cqTail;
+        *_sqFlags = *from._sqFlags;
+        *_cqFlags = *from._cqFlags;
+        *_sqDropped = *from._sqDropped;
+        *_cqOverflow = *from._cqOverflow;
+        return Errno.OK;
+    }
+
+    private void CopySqe(uint position, RingMemory from, uint fromPosition)
     {
         // SAFETY: masked on both sides; both have SQEs of the same size.
         IoUringSqe* target = _sqes + ((ulong)(position & (SqEntries - 1)) << _sqeShift);

@@ -1,0 +1,152 @@
+using Moat.Kernel.Memory;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
+
+namespace Moat.Kernel.IoUring;
+
+/// <summary>Memory regions, and rings of another size.</summary>
+internal sealed partial class Ring
+{
+    private ParameterRegion? _parameters;
+    private bool _parametersAreWaits;
+
+    /// <summary>MEM_REGION: once. EBUSY, EINVAL, EFAULT, ENOMEM.</summary>
+    private SysResult RegisterMemoryRegion(Task task, UserPtr argument)
+    {
+        const ulong WAIT_ARG = 1;
+        const uint TYPE_USER = 1;
+        if (_parameters is not null)
+            return Errno.EBUSY;
+        Errno e = task.Mm.Read(new UserPtr<IoUringMemRegionReg>(argument.Address), out IoUringMemRegionReg reg);
+        if (e != Errno.OK)
+            return e;
+        UserPtr<IoUringRegionDesc> at = new(reg.region_uptr);
+        e = task.Mm.Read(at, out IoUringRegionDesc desc);
+        if (e != Errno.OK)
+            return e;
+        if ((reg.resv0 | reg.resv1) != 0 || (reg.flags & ~WAIT_ARG) != 0 || ((reg.flags & WAIT_ARG) != 0 && !_disabled))
+            return Errno.EINVAL;
+        if (desc.id != 0 || desc.mmap_offset != 0 || (desc.resv0 | desc.resv1 | desc.resv2 | desc.resv3) != 0 || (desc.flags & ~TYPE_USER) != 0)
+            return Errno.EINVAL;
+        bool user = (desc.flags & TYPE_USER) != 0;
+        if (user != (desc.user_addr != 0))
+            return Errno.EFAULT;
+        const ulong Most = 1UL << 30;
+        if (desc.size == 0 || ((desc.size | desc.user_addr) & (MemoryManager.PageSize - 1)) != 0)
+            return Errno.EINVAL;
+        if (desc.size > Most)
+            return Errno.E2BIG;
+        ParameterRegion made;
+        RingRegion? region = null;
+        if (user)
+        {
+            e = PinnedMemory.Create(task.Mm, desc.user_addr, desc.size, out PinnedMemory? memory);
+            if (e != Errno.OK)
+                return e;
+            made = new ParameterRegion(memory!);
+        }
+        else
+        {
+            e = AddRegion(desc.size, out region);
+            if (e != Errno.OK)
+                return e;
+            desc.mmap_offset = IoUringConst.IORING_MAP_OFF_PARAM_REGION;
+            made = new ParameterRegion(_sentry.Frames, region!);
+        }
+        e = task.Mm.Write(at, desc);
+        if (e != Errno.OK)
+        {
+            made.Dispose();
+            if (region is not null)
+                DropRegion(region);
+            return e;
+        }
+        lock (_regionsLock)
+            _parameterRegion = region;
+        _parameters = made;
+        _parametersAreWaits = (reg.flags & WAIT_ARG) != 0;
+        return 0;
+    }
+
+    /// <summary>
+    /// RESIZE_RINGS: rings of another size with what is in them now; only with DEFER_TASKRUN. The guest maps them anew. EINVAL, EFAULT, ENOMEM,
+    /// EOVERFLOW (there is more in them than will fit).
+    /// </summary>
+    private SysResult ResizeRings(Task task, UserPtr argument)
+    {
+        const IoUringSetup Settable = IoUringSetup.CQSIZE | IoUringSetup.CLAMP;
+        const IoUringSetup Kept = IoUringSetup.NO_SQARRAY | IoUringSetup.SQE128 | IoUringSetup.CQE32 | IoUringSetup.NO_MMAP | IoUringSetup.CQE_MIXED;
+        if (!_defer)
+            return Errno.EINVAL;
+        UserPtr<IoUringParams> at = new(argument.Address);
+        Errno e = task.Mm.Read(at, out IoUringParams p);
+        if (e != Errno.OK)
+            return e;
+        IoUringSetup asked = (IoUringSetup)p.flags;
+        if ((asked & ~Settable) != 0)
+            return Errno.EINVAL;
+        asked |= Setup & Kept;
+        e = LayOut(p.sq_entries, asked, p.cq_entries, out RingLayout layout);
+        if (e != Errno.OK)
+            return e;
+        FlushBatch();
+        RingMemory? memory;
+        RingRegion? ring = null, sqes = null;
+        if ((asked & IoUringSetup.NO_MMAP) != 0)
+        {
+            e = PinRings(task, in layout, p.cq_off.user_addr, p.sq_off.user_addr, out memory);
+            if (e != Errno.OK)
+                return e;
+        }
+        else
+        {
+            e = AddRegion(layout.RingBytes, out ring);
+            if (e == Errno.OK)
+                e = AddRegion(layout.SqesBytes, out sqes);
+            if (e != Errno.OK)
+            {
+                if (ring is not null)
+                    DropRegion(ring);
+                return e;
+            }
+            memory = new RingMemory(_sentry.Frames, in layout, ring!, sqes!);
+        }
+        p.flags = (uint)asked;
+        p.sq_entries = layout.SqEntries;
+        p.cq_entries = layout.CqEntries;
+        memory!.DescribeTo(ref p);
+        e = task.Mm.Write(at, p);
+        if (e == Errno.OK)
+        {
+            lock (_cqLock)
+            {
+                e = memory.TakeOver(_memory, _sqHead, _cqTail);
+                if (e == Errno.OK)
+                    Exchange(memory, ring, sqes);
+            }
+        }
+        if (e == Errno.OK)
+            return 0;
+        memory.Unpin();
+        if (ring is not null)
+            DropRegion(ring);
+        if (sqes is not null)
+            DropRegion(sqes);
+        return e;
+    }
+
+    // The memory before stays until the ring ends: a worker may be about to set a flag in it.
+    private void Exchange(RingMemory memory, RingRegion? ring, RingRegion? sqes)
+    {
+        _formerMemories.Add(_memory);
+        lock (_regionsLock)
+        {
+            _ringRegion = ring;
+            _sqesRegion = sqes;
+        }
+        Volatile.Write(ref _memory, memory);
+        _room = 0;
+    }
+
+    private readonly List<RingMemory> _formerMemories = [];
+}
