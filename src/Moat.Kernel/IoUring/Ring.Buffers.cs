@@ -1,6 +1,6 @@
+using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
-using Moat.Kernel.Memory;
 
 namespace Moat.Kernel.IoUring;
 

@@ -264,7 +264,10 @@ internal sealed partial class SocketMessage
         const int OutSize = 16;
         IoUringRecvmsgOut head = new()
         {
-            namelen = (uint)NameLength, controllen = (uint)ControlUsed, payloadlen = payload, flags = (uint)(ResultFlags & ~MsgFlags.MSG_CMSG_COMPAT),
+            namelen = (uint)NameLength,
+            controllen = (uint)ControlUsed,
+            payloadlen = payload,
+            flags = (uint)(ResultFlags & ~MsgFlags.MSG_CMSG_COMPAT),
         };
         Errno error = mm.Write(new UserPtr<IoUringRecvmsgOut>(address), head);
         if (error == Errno.OK)

@@ -130,6 +130,7 @@ public class FaultTests
     }
 
     [Theory]
+    [InlineData(0x6_0000UL, 0x1000UL)]
     [InlineData(0x40_0001UL, 0x1000UL)]
     [InlineData(0x40_0000UL, 0UL)]
     [InlineData(0x40_0000UL, 0xffff_ffff_ffff_f000UL)]

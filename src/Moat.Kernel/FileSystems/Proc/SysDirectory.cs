@@ -26,14 +26,14 @@ internal static class SysDirectory
         kernel.Add("cap_last_cap", Value(fs, 40)).Add("core_pattern", Value(fs, "core")).Add("domainname", Value(fs, "(none)"))
             .Add("hostname", Value(fs, HostSystem.GetHostName())).Add("io_uring_disabled", Value(fs, 0)).Add("io_uring_group", Value(fs, -1))
             .Add("msgmax", Value(fs, MessageQueues.MSGMAX)).Add("msgmnb", Value(fs, MessageQueues.MSGMNB)).Add("msgmni", Value(fs, MessageQueues.MSGMNI))
-           .Add("ngroups_max", Value(fs, 65536)).Add("osrelease", Value(fs, SystemSyscalls.Release))
+            .Add("ngroups_max", Value(fs, 65536)).Add("osrelease", Value(fs, SystemSyscalls.Release))
             .Add("ostype", Value(fs, "Linux")).Add("overflowgid", Value(fs, 65534)).Add("overflowuid", Value(fs, 65534))
             .Add("perf_event_paranoid", Value(fs, 3)).Add("pid_max", Value(fs, TaskTable.Limit)).Add("random", random)
             .Add("randomize_va_space", Value(fs, 2)).Add("sched_rr_timeslice_ms", Value(fs, 100)).Add("seccomp", Seccomp(fs))
-            
             .Add("sem", Value(fs, $"{SemaphoreSets.SEMMSL}\t{SemaphoreSets.SEMMNS}\t{SemaphoreSets.SEMOPM}\t{SemaphoreSets.SEMMNI}"))
             .Add("shm_rmid_forced", Value(fs, 0)).Add("shmall", Value(fs, $"{SharedSegments.SHMALL}"))
-            .Add("shmmax", Value(fs, $"{SharedSegments.SHMMAX}")).Add("shmmni", Value(fs, SharedSegments.SHMMNI)).Add("tainted", Value(fs, 0)).Add("threads-max", Value(fs, TaskTable.Limit)).Add("unprivileged_bpf_disabled", Value(fs, 2))
+            .Add("shmmax", Value(fs, $"{SharedSegments.SHMMAX}")).Add("shmmni", Value(fs, SharedSegments.SHMMNI)).Add("tainted", Value(fs, 0))
+            .Add("threads-max", Value(fs, TaskTable.Limit)).Add("unprivileged_bpf_disabled", Value(fs, 2))
             .Add("version", Value(fs, SystemSyscalls.Version));
 
         StaticDirectory epoll = new(fs);

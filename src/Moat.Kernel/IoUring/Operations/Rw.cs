@@ -78,26 +78,34 @@ internal abstract class RwOperation(bool isWrite) : Operation
 
     private IssueStatus Attempt(Request request, IssueFlags flags)
     {
-        Errno refused = Check(request);
-        if (refused != Errno.OK)
-            return request.Done(refused);
         bool onWorker = (flags & IssueFlags.Unlocked) != 0;
         WorkerScratch? worker = onWorker ? s_scratch ??= new WorkerScratch() : null;
         IoVector vector = worker?.Vector ?? request.Ring.Scratch;
         vector.Clear();
-        if (!IsPinned && !onWorker)
+        if (IsPinned)
         {
-            MemoryManager mm = request.Origin.Mm;
-            mm.BeginAccess();
-            Errno error = Import(request, vector, flags, null);
-            IssueStatus status = error == Errno.OK ? Transfer(request, vector, flags) : NoMemory(request, error);
-            mm.EndAccess();
-            return status;
+            Errno outside = Import(request, vector, flags, null);
+            return outside == Errno.OK ? CheckAndTransfer(request, vector, flags) : request.Done(outside);
         }
+        Errno refused = Check(request);
+        if (refused != Errno.OK)
+            return request.Done(refused);
+        MemoryManager mm = request.Origin.Mm;
+        if (!onWorker)
+            mm.BeginAccess();
         Errno e = Import(request, vector, flags, worker?.Pin);
         IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : NoMemory(request, e);
-        worker?.Pin.Unpin();
+        if (onWorker)
+            worker!.Pin.Unpin();
+        else
+            mm.EndAccess();
         return result;
+    }
+
+    private IssueStatus CheckAndTransfer(Request request, IoVector vector, IssueFlags flags)
+    {
+        Errno refused = Check(request);
+        return refused == Errno.OK ? Transfer(request, vector, flags) : request.Done(refused);
     }
 
     /// <summary>Memory is looked at only when there is something to move: a file that is not ready is waited for, one at its end ends the read.</summary>
@@ -107,7 +115,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
             return request.Done(error);
         FileDescription file = request.File!;
         if (file.Waiters is null)
-            return IsWrite || IsPinned ? request.Done(error) : Finish(request, FileOperations.ReadNothing(file, (long)request.Sqe.off));
+            return IsWrite ? request.Done(error) : Finish(request, FileOperations.ReadNothing(file, (long)request.Sqe.off));
         PollEvents ready = (IsWrite ? PollEvents.POLLOUT : PollEvents.POLLIN) | PollEvents.POLLERR | PollEvents.POLLHUP;
         return (file.Poll() & ready) == 0 ? IssueStatus.WouldBlock : request.Done(error);
     }

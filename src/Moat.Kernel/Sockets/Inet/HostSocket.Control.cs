@@ -7,7 +7,7 @@ namespace Moat.Kernel.Sockets.Inet;
 /// Control messages (man 3 cmsg, 7 ip, 7 socket): those that consist of values alone pass. Descriptors, process ids and
 /// addresses never do.
 /// </summary>
-internal sealed unsafe partial class HostSocket
+internal sealed partial class HostSocket
 {
     private const int SOL_ICMPV6 = 58;
 

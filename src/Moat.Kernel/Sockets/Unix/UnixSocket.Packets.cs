@@ -36,21 +36,21 @@ internal abstract partial class UnixSocket
         /// <summary>Whoever sent this packet: false when it is another one than before, and that counts. Notes name and credentials.</summary>
         public bool Accepts(UnixPacket packet)
         {
-            SocketMessage message = _message;
+            SocketMessage into = _message;
             if (_wantsSender)
             {
-                if (message.HasSender && !IsSame(message.Sender, packet.Sender))
+                if (into.HasSender && !IsSame(into.Sender, packet.Sender))
                 {
-                    message.IsComplete = true;
+                    into.IsComplete = true;
                     return false;
                 }
-                message.HasSender = true;
-                message.Sender = packet.Sender;
+                into.HasSender = true;
+                into.Sender = packet.Sender;
             }
-            if (message.NameLength == 0 && packet.Owner?.Address is { } address)
+            if (into.NameLength == 0 && packet.Owner?.Address is { } address)
             {
-                address.Bytes.CopyTo(message.Name);
-                message.NameLength = address.Bytes.Length;
+                address.Bytes.CopyTo(into.Name);
+                into.NameLength = address.Bytes.Length;
             }
             return true;
         }
