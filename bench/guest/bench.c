@@ -1,6 +1,6 @@
 // The guest half of the benchmarks: each prints the nanoseconds of one operation, the median of several rounds.
 //
-//   bench getppid | sigsys | mmap | thread | pread FILE | pread-shm | nop BATCH | read BATCH FILE
+//   bench getppid | sigsys | mmap | thread | pread FILE | pread-shm | socket | nop BATCH | read BATCH FILE | net BATCH
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -9,12 +9,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
@@ -145,13 +147,30 @@ static void open_file(const char *path, int create)
     }
 }
 
+static int pair[2];
+
+static void make_pair(void)
+{
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+        die("socketpair");
+}
+
+// A message through a pair of sockets: two calls.
+static void socket_work(long n)
+{
+    while (n--) {
+        if (send(pair[0], buffer, 1000, 0) != 1000 || recv(pair[1], buffer, BLOCK, 0) != 1000)
+            die("send, recv");
+    }
+}
+
 static struct {
     int fd;
     unsigned *sq_tail, *sq_array, *cq_head, *cq_tail, sq_mask, cq_mask;
     struct io_uring_sqe *sqes;
     struct io_uring_cqe *cqes;
 } ring;
-static int batch, opcode;
+static int batch, opcode, expected;
 
 static void ring_setup(void)
 {
@@ -190,6 +209,14 @@ static void ring_work(long n)
                 sqe->off = at;
                 at = (at + BLOCK) % FILE_BYTES;
             }
+            if (opcode == IORING_OP_SEND) {
+                // One message that is there when it is asked for, one that is waited for.
+                bool sends = i % 4 == 0 || i % 4 == 3;
+                sqe->opcode = sends ? IORING_OP_SEND : IORING_OP_RECV;
+                sqe->fd = pair[sends ? 0 : 1];
+                sqe->addr = (uintptr_t)(buffer + (size_t)i * BLOCK);
+                sqe->len = expected;
+            }
             ring.sq_array[tail & ring.sq_mask] = tail & ring.sq_mask;
         }
         __atomic_store_n(ring.sq_tail, tail, __ATOMIC_RELEASE);
@@ -199,7 +226,7 @@ static void ring_work(long n)
         if (end - head != (unsigned)batch)
             die("completions are missing");
         for (; head != end; head++) {
-            if (ring.cqes[head & ring.cq_mask].res != (opcode == IORING_OP_READ ? BLOCK : 0))
+            if (ring.cqes[head & ring.cq_mask].res != expected)
                 die("a completion is wrong");
         }
         __atomic_store_n(ring.cq_head, head, __ATOMIC_RELEASE);
@@ -230,13 +257,27 @@ int main(int argc, char **argv)
         open_file(path, 1);
         unlink(path);
         work = pread_work;
+    } else if (!strcmp(name, "socket")) {
+        make_pair();
+        work = socket_work;
+    } else if (argc > 2 && !strcmp(name, "net")) {
+        batch = atoi(argv[2]);
+        if (batch < 4 || batch > 128 || batch % 4)
+            return 2;
+        opcode = IORING_OP_SEND;
+        expected = 64;
+        make_pair();
+        ring_setup();
+        work = ring_work;
     } else if (argc > 2 && (!strcmp(name, "nop") || (!strcmp(name, "read") && argc > 3))) {
         batch = atoi(argv[2]);
         opcode = *name == 'n' ? IORING_OP_NOP : IORING_OP_READ;
         if (batch < 1 || batch > 128)
             return 2;
-        if (opcode == IORING_OP_READ)
+        if (opcode == IORING_OP_READ) {
+            expected = BLOCK;
             open_file(argv[3], 0);
+        }
         ring_setup();
         work = ring_work;
     } else {
