@@ -57,7 +57,16 @@ public sealed class TrapPlatform : GuestPlatform
     public override AddressSpace CreateAddressSpace()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
-        return GetTemplate().Fork();
+        TrapAddressSpace template = GetTemplate();
+        try
+        {
+            return template.Fork();
+        }
+        catch (HostException) when (template.IsDead)
+        {
+            // Somebody killed it.
+            return GetTemplate().Fork();
+        }
     }
 
     /// <inheritdoc/>
