@@ -87,18 +87,17 @@ internal sealed class LoopbackDatagram(LoopbackNetwork network, int family, Open
             return Errno.EPIPE;
         if (message.Data.Remaining > LargestDatagram)
             return Errno.EMSGSIZE;
-        LoopbackDatagram? receiver;
-        InetEndpoint source;
-        lock (Network.Lock)
+        if (!IsBound)
         {
-            error = EnsureBound(destination);
+            lock (Network.Lock)
+                error = EnsureBound(destination);
             if (error != Errno.OK)
                 return error;
-            source = SourceOf(destination);
-            receiver = Network.Find(stream: false, destination, source) as LoopbackDatagram;
-            if (receiver is not null && !receiver.TryAddReference())
-                receiver = null;
         }
+        InetEndpoint source = SourceOf(destination);
+        LoopbackDatagram? receiver = Network.Find(stream: false, destination, source) as LoopbackDatagram;
+        if (receiver is not null && !receiver.TryAddReference())
+            receiver = null;
         int length = (int)message.Data.Remaining;
         byte[] bytes = ArrayPool<byte>.Shared.Rent(length);
         if (message.Data.CopyTo(bytes.AsSpan(0, length)) != length)

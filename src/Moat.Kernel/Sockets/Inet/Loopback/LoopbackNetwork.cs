@@ -1,15 +1,19 @@
+using System.Collections.Concurrent;
+
 namespace Moat.Kernel.Sockets.Inet.Loopback;
 
 /// <summary>
 /// The loopback of a sandbox without the host's network: who is bound to which port, for TCP and UDP each. Its lock is held while
-/// sockets are bound, connected, accepted and closed; data do not pass through it.
+/// sockets are bound, connected, accepted and closed; looking up who is where takes none, and data do not pass through it.
 /// </summary>
 internal sealed class LoopbackNetwork
 {
     /// <summary>net.ipv4.ip_local_port_range.</summary>
     private const int FirstEphemeral = 32768, LastEphemeral = 60999;
 
-    private readonly Dictionary<ushort, List<LoopbackSocket>> _streams = [], _datagrams = [];
+    /// <summary>Arrays are replaced, never changed.</summary>
+    private readonly ConcurrentDictionary<ushort, LoopbackSocket[]> _streams = [], _datagrams = [];
+
     private ushort _next = (ushort)(FirstEphemeral + Random.Shared.Next(LastEphemeral - FirstEphemeral));
 
     /// <summary>Guards the tables and the states of listening and connecting.</summary>
@@ -20,7 +24,7 @@ internal sealed class LoopbackNetwork
     {
         if (!wanted.IsAny && !wanted.IsLoopback)
             return Errno.EADDRNOTAVAIL;
-        Dictionary<ushort, List<LoopbackSocket>> table = Table(socket);
+        ConcurrentDictionary<ushort, LoopbackSocket[]> table = Table(socket);
         if (wanted.Port == 0)
         {
             ushort? free = FindFree(table);
@@ -28,36 +32,36 @@ internal sealed class LoopbackNetwork
                 return Errno.EADDRINUSE;
             wanted = wanted with { Port = free.Value };
         }
-        if (!table.TryGetValue(wanted.Port, out List<LoopbackSocket>? bound))
-            table.Add(wanted.Port, bound = []);
+        LoopbackSocket[] bound = table.GetValueOrDefault(wanted.Port) ?? [];
         foreach (LoopbackSocket other in bound)
         {
             if (socket.ConflictsWith(other, wanted))
                 return Errno.EADDRINUSE;
         }
-        bound.Add(socket);
         socket.SetLocal(wanted);
+        table[wanted.Port] = [.. bound, socket];
         return Errno.OK;
     }
 
     /// <summary>Ends a socket's binding. Under the lock.</summary>
     public void Unbind(LoopbackSocket socket)
     {
-        Dictionary<ushort, List<LoopbackSocket>> table = Table(socket);
-        if (!table.TryGetValue(socket.Local.Port, out List<LoopbackSocket>? bound))
+        ConcurrentDictionary<ushort, LoopbackSocket[]> table = Table(socket);
+        ushort port = socket.Local.Port;
+        if (!table.TryGetValue(port, out LoopbackSocket[]? bound) || !bound.Contains(socket))
             return;
-        bound.Remove(socket);
-        if (bound.Count == 0)
-            table.Remove(socket.Local.Port);
+        if (bound.Length == 1)
+            table.TryRemove(port, out _);
+        else
+            table[port] = Array.FindAll(bound, other => other != socket);
     }
 
     /// <summary>
-    /// Who listens at, or receives for, a destination: the most specific; of several alike one by the source's port. Null: nobody. Under
-    /// the lock.
+    /// Who listens at, or receives for, a destination: the most specific; of several alike one by the source's port. Null: nobody.
     /// </summary>
     public LoopbackSocket? Find(bool stream, InetEndpoint destination, InetEndpoint source)
     {
-        if (!(stream ? _streams : _datagrams).TryGetValue(destination.Port, out List<LoopbackSocket>? bound))
+        if (!(stream ? _streams : _datagrams).TryGetValue(destination.Port, out LoopbackSocket[]? bound))
             return null;
         int best = 0, alike = 0;
         foreach (LoopbackSocket socket in bound)
@@ -77,16 +81,9 @@ internal sealed class LoopbackNetwork
         return null;
     }
 
-    /// <summary>All bound sockets of a kind, for /proc/net.</summary>
-    public List<LoopbackSocket> List(bool stream)
-    {
-        lock (Lock)
-            return [.. (stream ? _streams : _datagrams).Values.SelectMany(static bound => bound)];
-    }
+    private ConcurrentDictionary<ushort, LoopbackSocket[]> Table(LoopbackSocket socket) => socket.IsStream ? _streams : _datagrams;
 
-    private Dictionary<ushort, List<LoopbackSocket>> Table(LoopbackSocket socket) => socket.IsStream ? _streams : _datagrams;
-
-    private ushort? FindFree(Dictionary<ushort, List<LoopbackSocket>> table)
+    private ushort? FindFree(ConcurrentDictionary<ushort, LoopbackSocket[]> table)
     {
         for (int i = FirstEphemeral; i <= LastEphemeral; i++)
         {

@@ -11,16 +11,9 @@ internal sealed partial class LoopbackStream
 
     /// <summary>Connections that wait for accept(2), and connects that wait for room among them. Under the network's lock.</summary>
     private readonly Queue<LoopbackStream> _pending = new(0), _waiting = new(0);
-    private int _backlog;
+    private int _backlog, _pendingCount;
 
-    private bool HasPending
-    {
-        get
-        {
-            lock (Network.Lock)
-                return _pending.Count > 0;
-        }
-    }
+    private bool HasPending => Volatile.Read(ref _pendingCount) > 0;
 
     public override Errno Listen(in Caller caller, int backlog)
     {
@@ -47,6 +40,7 @@ internal sealed partial class LoopbackStream
                 return Errno.EINVAL;
             if (!_pending.TryDequeue(out LoopbackStream? connection))
                 return Errno.EAGAIN;
+            Volatile.Write(ref _pendingCount, _pending.Count);
             connection.SetFlags(flags);
             accepted = connection;
             while (admitted is null && _waiting.TryDequeue(out LoopbackStream? waiting))
@@ -154,6 +148,7 @@ internal sealed partial class LoopbackStream
         client._incoming.Limit = client.BufferSize(SocketOption.SO_RCVBUF);
         client._state = State.Decided;
         _pending.Enqueue(server);
+        Volatile.Write(ref _pendingCount, _pending.Count);
     }
 
     private Errno Disconnect()
@@ -180,6 +175,7 @@ internal sealed partial class LoopbackStream
             refused = [.. _waiting];
             _pending.Clear();
             _waiting.Clear();
+            Volatile.Write(ref _pendingCount, 0);
             foreach (LoopbackStream client in refused)
             {
                 if (client._state != State.Connecting)

@@ -96,17 +96,20 @@ internal sealed partial class LoopbackStream(LoopbackNetwork network, int family
         if (_peer is not { } peer)
             return Errno.EPIPE;
         ulong wanted = message.Data.Remaining;
-        if (_peerGone)
-        {
-            // Nobody is there: these bytes are lost, and the answer is a reset.
-            Reset(_ended ? Errno.EPIPE : Errno.ECONNRESET);
-            message.Data.Advance(wanted);
-            return wanted;
-        }
-        int sent = peer._incoming.Write(message.Data, out bool faulted);
+        bool faulted = false;
+        int sent = _peerGone ? 0 : peer._incoming.Write(message.Data, out faulted);
         if (sent > 0)
             peer.Waiters.Wake(PollEvents.POLLIN | PollEvents.POLLRDNORM);
-        return sent > 0 || wanted == 0 ? sent : faulted ? Errno.EFAULT : _peerGone ? 0 : Errno.EAGAIN;
+        if (sent > 0 || wanted == 0)
+            return sent;
+        if (faulted)
+            return Errno.EFAULT;
+        if (!_peerGone)
+            return Errno.EAGAIN;
+        // Nobody is there: these bytes are lost, and the answer is a reset.
+        Reset(_ended ? Errno.EPIPE : Errno.ECONNRESET);
+        message.Data.Advance(wanted);
+        return wanted;
     }
 
     public override SysResult Receive(SocketMessage message)
@@ -117,13 +120,13 @@ internal sealed partial class LoopbackStream(LoopbackNetwork network, int family
             return Errno.EAGAIN;
         if (_state is State.Closed or State.Listening && !_reset)
             return Errno.ENOTCONN;
-        bool peek = (message.Flags & MsgFlags.MSG_PEEK) != 0, hadRoom = _incoming.HasRoom, faulted = false;
+        bool peek = (message.Flags & MsgFlags.MSG_PEEK) != 0, faulted = false, madeRoom;
         int got = (message.Flags & MsgFlags.MSG_TRUNC) != 0 && !peek
-            ? _incoming.Discard(message.Data.Remaining)
-            : _incoming.Read(message.Data, peek, peek ? (int)message.Done : 0, out faulted);
+            ? _incoming.Discard(message.Data.Remaining, out madeRoom)
+            : _incoming.Read(message.Data, peek, peek ? (int)message.Done : 0, out faulted, out madeRoom);
         if (got > 0)
         {
-            if (!hadRoom && _incoming.HasRoom)
+            if (madeRoom)
                 _peer?.Waiters.Wake(PollEvents.POLLOUT | PollEvents.POLLWRNORM);
             return got;
         }
@@ -170,6 +173,8 @@ internal sealed partial class LoopbackStream(LoopbackNetwork network, int family
     {
         _ended = true;
         PollEvents events = PollEvents.POLLIN | PollEvents.POLLRDNORM | PollEvents.POLLRDHUP;
+        if (_peerGone)
+            events |= PollEvents.POLLOUT | PollEvents.POLLWRNORM;
         if ((ShutdownBits & ShutSend) != 0)
             events |= PollEvents.POLLHUP;
         Waiters.Wake(events);
@@ -180,7 +185,7 @@ internal sealed partial class LoopbackStream(LoopbackNetwork network, int family
     {
         SetError(error);
         _reset = true;
-        _incoming.Discard(ulong.MaxValue);
+        _incoming.Discard(ulong.MaxValue, out _);
         Waiters.Wake(PollEvents.POLLIN | PollEvents.POLLRDNORM | PollEvents.POLLOUT | PollEvents.POLLWRNORM | PollEvents.POLLERR | PollEvents.POLLHUP | PollEvents.POLLRDHUP);
     }
 }

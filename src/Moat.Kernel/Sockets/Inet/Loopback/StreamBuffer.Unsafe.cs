@@ -46,10 +46,13 @@ internal sealed unsafe class StreamBuffer : IDisposable
         }
     }
 
-    /// <summary>Takes bytes, from <paramref name="skip"/> on; with <paramref name="peek"/> they stay. Returns bytes.</summary>
-    public int Read(IoVector to, bool peek, int skip, out bool faulted)
+    /// <summary>
+    /// Takes bytes, from <paramref name="skip"/> on; with <paramref name="peek"/> they stay. Returns bytes.
+    /// <paramref name="madeRoom"/>: from here on senders have room who had not.
+    /// </summary>
+    public int Read(IoVector to, bool peek, int skip, out bool faulted, out bool madeRoom)
     {
-        faulted = false;
+        faulted = madeRoom = false;
         lock (_lock)
         {
             int wanted = (int)Math.Min(to.Remaining, (ulong)Math.Max(0, _used - skip)), done = 0;
@@ -64,18 +67,18 @@ internal sealed unsafe class StreamBuffer : IDisposable
                     break;
             }
             if (!peek)
-                Drop(done);
+                madeRoom = Drop(done);
             return done;
         }
     }
 
     /// <summary>Throws bytes away; returns how many.</summary>
-    public int Discard(ulong most)
+    public int Discard(ulong most, out bool madeRoom)
     {
         lock (_lock)
         {
             int n = (int)Math.Min(most, (ulong)_used);
-            Drop(n);
+            madeRoom = Drop(n);
             return n;
         }
     }
@@ -97,12 +100,15 @@ internal sealed unsafe class StreamBuffer : IDisposable
 
     public void Dispose() => Close();
 
-    private void Drop(int bytes)
+    /// <summary>True when there is room now and was not. Under the lock: a sender that found none is seen here.</summary>
+    private bool Drop(int bytes)
     {
         if (bytes == 0)
-            return;
+            return false;
+        bool hadRoom = HasRoom;
         Volatile.Write(ref _used, _used - bytes);
         _start = _used == 0 ? 0 : (_start + bytes) % _size;
+        return !hadRoom && HasRoom;
     }
 
     private bool Grow(int needed)
