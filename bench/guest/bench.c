@@ -1,6 +1,6 @@
 // The guest half of the benchmarks: each prints the nanoseconds of one operation, the median of several rounds.
 //
-//   bench getppid | sigsys | mmap | thread | pread FILE | pread-shm | socket | nop BATCH | read BATCH FILE | net BATCH
+//   bench getppid | sigsys | mmap | thread | fork | exec | ping-pong | pread FILE | pread-shm | socket | nop BATCH | read BATCH FILE | net BATCH
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -18,6 +18,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
@@ -121,6 +122,63 @@ static void thread_work(long n)
             die("pthread_create");
         pthread_join(thread, NULL);
     }
+}
+
+static void end_child(pid_t pid)
+{
+    int status;
+    if (pid < 0)
+        die("fork");
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        die("waitpid");
+}
+
+static void fork_work(long n)
+{
+    while (n--) {
+        pid_t pid = fork();
+        if (pid == 0)
+            _exit(0);
+        end_child(pid);
+    }
+}
+
+static void exec_work(long n)
+{
+    while (n--) {
+        pid_t pid = fork();
+        if (pid == 0) {
+            execl("/bin/true", "true", NULL);
+            _exit(1);
+        }
+        end_child(pid);
+    }
+}
+
+static int there[2], back[2];
+
+static void make_partner(void)
+{
+    if (pipe(there) || pipe(back))
+        die("pipe");
+    pid_t pid = fork();
+    if (pid < 0)
+        die("fork");
+    if (pid == 0) {
+        close(there[1]);
+        for (char c; read(there[0], &c, 1) == 1;)
+            if (write(back[1], &c, 1) != 1)
+                break;
+        _exit(0);
+    }
+}
+
+static void ping_pong_work(long n)
+{
+    char c = 0;
+    while (n--)
+        if (write(there[1], &c, 1) != 1 || read(back[0], &c, 1) != 1)
+            die("a pipe");
 }
 
 static int file;
@@ -248,6 +306,13 @@ int main(int argc, char **argv)
         work = mmap_work;
     } else if (!strcmp(name, "thread")) {
         work = thread_work;
+    } else if (!strcmp(name, "fork")) {
+        work = fork_work;
+    } else if (!strcmp(name, "exec")) {
+        work = exec_work;
+    } else if (!strcmp(name, "ping-pong")) {
+        make_partner();
+        work = ping_pong_work;
     } else if (!strcmp(name, "pread") && argc > 2) {
         open_file(argv[2], 0);
         work = pread_work;

@@ -465,3 +465,40 @@ TEST(many_calls_after_the_fork)
     CHILD_OK(pid);
 }
 
+
+TEST(a_sibling)
+{
+    // CLONE_PARENT: the child's child is ours, and ends with the signal of its maker.
+    pid_t pid = fork();
+    if (pid == 0) {
+        long p = syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+        if (p == 0)
+            _exit(8);
+        EXPECT(p > 0 && waitpid(p, NULL, 0) == -1 && errno == ECHILD);
+        _exit(7);
+    }
+    int sum = 0, status;
+    for (int i = 0; i < 2; i++) {
+        CHECK(wait(&status) > 0);
+        sum += WEXITSTATUS(status);
+    }
+    CHECK_EQ(sum, 15);
+}
+
+TEST(another_exit_signal)
+{
+    struct sigaction sa = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO}, old;
+    sigaction(SIGUSR1, &sa, &old);
+    handled = 0;
+    long pid = syscall(SYS_clone, SIGUSR1, 0, 0, 0, 0);
+    if (pid == 0)
+        _exit(2);
+    int status;
+    CHECK_ERR(waitpid(pid, &status, 0), ECHILD);
+    while (waitpid(pid, &status, __WALL) == -1 && errno == EINTR)
+        ;
+    CHECK_EQ(status, 2 << 8);
+    UNTIL(handled == SIGUSR1);
+    CHECK(last_info.si_pid == pid && last_info.si_code == CLD_EXITED && last_info.si_status == 2);
+    sigaction(SIGUSR1, &old, NULL);
+}
