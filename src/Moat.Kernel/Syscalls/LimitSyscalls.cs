@@ -11,12 +11,12 @@ internal static class LimitSyscalls
         => resource >= (uint)Resource.RLIM_NLIMITS ? Errno.EINVAL : task.Mm.Write(limit, task.Group.Limits.Get((Resource)resource));
 
     /// <summary>setrlimit(2).</summary>
-    [Syscall(160, "setrlimit", Support.Partial, Note = "CORE, RSS, NICE, RTPRIO and RTTIME are kept, the others enforced")]
+    [Syscall(160, "setrlimit", Support.Partial, Note = "CORE, RSS, LOCKS, MSGQUEUE, RTPRIO and RTTIME are kept, the others enforced")]
     public static SysResult SetRLimit(Task task, uint resource, UserPtr<ResourceLimit> limit)
         => PrLimit64(task, 0, resource, limit, default);
 
     /// <summary>prlimit(2).</summary>
-    [Syscall(302, "prlimit64", Support.Partial, Note = "CORE, RSS, NICE, RTPRIO and RTTIME are kept, the others enforced")]
+    [Syscall(302, "prlimit64", Support.Partial, Note = "CORE, RSS, LOCKS, MSGQUEUE, RTPRIO and RTTIME are kept, the others enforced")]
     public static SysResult PrLimit64(Task task, int pid, uint resource, UserPtr<ResourceLimit> wanted, UserPtr<ResourceLimit> old)
     {
         if (resource >= (uint)Resource.RLIM_NLIMITS)
