@@ -35,6 +35,9 @@ internal partial class TmpRegular
         if (action is not (0 or FallocFlags.FALLOC_FL_PUNCH_HOLE or FallocFlags.FALLOC_FL_ZERO_RANGE))
             return Errno.EOPNOTSUPP;
         ulong start = (ulong)offset, end = start + (ulong)length;
+        // More than the machine has: refused before page after page is looked for.
+        if (action != FallocFlags.FALLOC_FL_PUNCH_HOLE && (ulong)length > Math.Min(Tmp.Frames.Limit, s_machine))
+            return Errno.ENOSPC;
         bool extends = mode is 0 or FallocFlags.FALLOC_FL_ZERO_RANGE && (long)end > Size;
         Errno error = Errno.OK;
         _data.EnterWrite();
@@ -57,6 +60,9 @@ internal partial class TmpRegular
             Modified(keepsSetIds: false);
         return error;
     }
+
+    /// <summary>Memory of the machine, bytes.</summary>
+    private static readonly ulong s_machine = (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
 
     /// <summary>lseek(2) with SEEK_DATA or SEEK_HOLE. ENXIO.</summary>
     public SysResult Seek(long offset, bool data)
