@@ -229,3 +229,46 @@ TEST(a_program_that_is_executed_ends_the_requests)
     kill(pid, SIGKILL);
     CHECK_EQ(wait_for(pid), SIGKILL);
 }
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+TEST(several_buffers_that_are_copied_on_write)
+{
+    const size_t size = 16 * MIB;
+    unsigned char *p = big(size);
+    struct ring r;
+    ring_init(&r, 8, 0);
+    int fd = mt_file("data", 64 << 10), turn[2], pair[2];
+    OK(pipe(turn));
+    OK(socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+    pid_t pid = fork();
+    if (pid == 0) {
+        char c;
+        EXPECT(read(turn[0], &c, 1) == 1);
+        for (size_t i = 0; i < size; i += 100)
+            EXPECT(p[i] == 'p');
+        _exit(0);
+    }
+    struct iovec v[4];
+    for (int i = 0; i < 4; i++)
+        v[i] = (struct iovec){p + i * 2 * MIB + 10, 1000};
+    ADD(&r, READV, fd, v, 4, 0, 1);
+    CHECK_EQ(ring_result(&r, 1), 4000);
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(mt_differs(v[i].iov_base, 1000, i * 1000), -1);
+        v[i].iov_base = p + (8 + i * 2) * MIB + 10;
+    }
+    static char text[4000];
+    memset(text, 't', sizeof text);
+    CHECK_EQ(write(pair[1], text, sizeof text), sizeof text);
+    struct msghdr m = {.msg_iov = v, .msg_iovlen = 4};
+    CHECK_EQ(recvmsg(pair[0], &m, 0), 4000);
+    for (int i = 0; i < 4; i++)
+        CHECK(memcmp(v[i].iov_base, text, 1000) == 0 && p[(8 + i * 2) * MIB + 9] == 'p');
+    CHECK_EQ(write(turn[1], "x", 1), 1);
+    CHECK_EQ(wait_for(pid), 0);
+    ring_exit(&r);
+    close(fd), close(turn[0]), close(turn[1]), close(pair[0]), close(pair[1]);
+    munmap(p, size);
+}

@@ -20,6 +20,12 @@ internal sealed unsafe class IoVector : IDisposable
     /// <summary>The guest gave more memory than this, but what follows is not accessible: whoever would need it answers EFAULT.</summary>
     public bool IsCut { get; set; }
 
+    /// <summary>
+    /// The memory manager's lock was left during a translation, so that spans got before may be somebody else's by now: clear, and
+    /// translate all of it again.
+    /// </summary>
+    public bool IsStale { get; set; }
+
     /// <summary>Bytes not yet consumed.</summary>
     public ulong Remaining { get; private set; }
 
@@ -34,7 +40,7 @@ internal sealed unsafe class IoVector : IDisposable
     {
         _count = _index = 0;
         Remaining = 0;
-        MayFault = IsCut = false;
+        MayFault = IsCut = IsStale = false;
     }
 
     /// <summary>Appends a host span; neighbours merge.</summary>

@@ -102,7 +102,10 @@ internal sealed unsafe partial class MemoryManager
     /// <paramref name="access"/>. Returns the bytes translated, fewer than <paramref name="length"/> when a page in the
     /// range is not accessible: the caller answers EFAULT when it gets none of a range that is not empty.
     /// </summary>
-    /// <remarks>Private pages of files may have to be copied first; then the lock is left for a moment, if <paramref name="into"/> is empty.</remarks>
+    /// <remarks>
+    /// Private pages may have to be copied first; then the lock is left for a moment. If <paramref name="into"/> was not empty, it is stale
+    /// afterwards (<see cref="IoVector.IsStale"/>).
+    /// </remarks>
     public ulong Translate(UserPtr address, ulong length, MapAccess access, IoVector into)
     {
         bool mayLeave = into.Remaining == 0;
@@ -113,6 +116,8 @@ internal sealed unsafe partial class MemoryManager
             mayLeave = MakeOwnBetween(address.Address + done, length - done);
             done = TranslatePieces(address.Address, length, access, into, out isBorrowed);
         }
+        if (isBorrowed && into.Remaining > done && MakeOwnBetween(address.Address + done, length - done))
+            into.IsStale = true;
         return done;
     }
 

@@ -289,7 +289,17 @@ internal sealed partial class SocketMessage
     /// </summary>
     public Errno Import(MapAccess access)
     {
-        Data.Clear();
+        do
+        {
+            Data.Clear();
+            ImportVectors(access);
+        }
+        while (Data.IsStale);
+        return Data.IsCut && (Data.Remaining == 0 || access == MapAccess.Read) ? Errno.EFAULT : Errno.OK;
+    }
+
+    private void ImportVectors(MapAccess access)
+    {
         ulong skip = Done;
         for (int i = 0; i < _vectorCount; i++)
         {
@@ -307,7 +317,6 @@ internal sealed partial class SocketMessage
             }
             skip = 0;
         }
-        return Data.IsCut && (Data.Remaining == 0 || access == MapAccess.Read) ? Errno.EFAULT : Errno.OK;
     }
 
     /// <summary>Attempts a send: translates and calls the socket.</summary>

@@ -360,8 +360,22 @@ internal class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
     protected override Errno Import(Request request, IoVector into, IssueFlags flags, PinnedRange? pin)
     {
         MapAccess access = IsWrite ? MapAccess.Read : MapAccess.Write;
-        ulong skip = request.Moved, there = 0;
+        ulong there;
         pin?.Unpin();
+        do
+        {
+            if (into.IsStale)
+                into.Clear();
+            there = ImportVectors(request, into, access, pin);
+        }
+        while (into.IsStale);
+        pin?.AddTo(into, 0, there);
+        return there == 0 && request.Length != 0 && request.Moved == 0 ? Errno.EFAULT : Errno.OK;
+    }
+
+    private static ulong ImportVectors(Request request, IoVector into, MapAccess access, PinnedRange? pin)
+    {
+        ulong skip = request.Moved, there = 0;
         foreach (IoVec vector in request.Vectors.AsSpan(0, (int)request.Sqe.len))
         {
             if (skip >= vector.Length)
@@ -377,8 +391,7 @@ internal class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
                 break;
             skip = 0;
         }
-        pin?.AddTo(into, 0, there);
-        return there == 0 && request.Length != 0 && request.Moved == 0 ? Errno.EFAULT : Errno.OK;
+        return there;
     }
 }
 
