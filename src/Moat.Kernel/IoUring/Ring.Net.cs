@@ -21,6 +21,18 @@ internal sealed partial class Ring
     /// <summary>Posts the second CQE of a zero-copy send, right behind the first. Under the lock.</summary>
     public void PostNotification(Request request, int result) => AddToBatch(request.Sqe.user_data, result, CqeFlags.NOTIF);
 
+    /// <summary>True when the request's group of provided buffers is a list. Under the lock, or on a worker.</summary>
+    public bool PicksFromList(Request request, IssueFlags flags)
+    {
+        bool unlocked = (flags & IssueFlags.Unlocked) != 0;
+        if (unlocked)
+            _lock.Enter();
+        bool isList = FindGroup(request.Sqe.buf_group) is { Ring: null };
+        if (unlocked)
+            Unlock();
+        return isList;
+    }
+
     /// <summary>True when the request's group of provided buffers has one more. Under the lock.</summary>
     public bool HasProvidedBuffers(Request request)
         => FindGroup(request.Sqe.buf_group) is { } group && (group.Ring is { } ring ? ring.Available != 0 : group.Count != 0);

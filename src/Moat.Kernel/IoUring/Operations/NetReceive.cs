@@ -201,6 +201,8 @@ internal sealed class Recv : ReceiveOperation
                 return request.Done(error);
             }
             ulong before = message.Done, room = message.Length;
+            bool isRing = request.Group!.Ring is not null;
+            bool isPart = count.Value == 1 && room < request.Selected.Length && request.Group.Ring is { IsIncremental: false };
             message.Done = 0;
             SysResult result = message.TryReceive(socket);
             message.Done = before;
@@ -221,7 +223,7 @@ internal sealed class Recv : ReceiveOperation
             first = request.CqeFlags & ~(CqeFlags.BUF_MORE | CqeFlags.SOCK_NONEMPTY);
             isLast = IsLimitReached(request) || !ring.HasProvidedBuffers(request);
             // A length ends a multishot's bundle; of a single one it only says how much to begin with. What did not fit whole buffers waits.
-            bool isCut = room < asked || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
+            bool isCut = (isRing && room < asked) || isPart || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
             if (again || isLast || isCut || left <= 1 || (ulong)result.Value < room)
                 break;
             asked = Limit(request, (ulong)left);

@@ -115,25 +115,25 @@ internal abstract class SendOperation : NetOperation
         return IssueStatus.Done;
     }
 
+    /// <summary>
+    /// Sends a provided buffer. Unlike a receive's it is used up once it is picked, whatever comes of it, and the CQE has its id.
+    /// </summary>
     private static IssueStatus SendSelected(Request request, Socket socket, IssueFlags flags)
     {
         SocketMessage message = request.Message!;
-        ulong length = request.Sqe.len;
+        ulong length = WantedOf(request, flags);
         Errno error = request.Ring.SelectBuffer(request, flags, ref length, out ulong address);
-        if (error == Errno.OK)
-            error = message.SetRange(new UserPtr(address), length);
         if (error != Errno.OK)
-        {
-            request.Ring.RecycleBuffer(request, flags);
             return request.Done(error);
-        }
-        IssueStatus status = Finish(request, socket, message.TrySend(socket));
-        if (status == IssueStatus.Done && request.Result > 0)
-            request.Ring.PutBuffer(request, (ulong)request.Result);
-        else if (message.Done == 0)
-            request.Ring.RecycleBuffer(request, flags);
+        error = message.SetRange(new UserPtr(address), length);
+        IssueStatus status = error == Errno.OK ? Finish(request, socket, message.TrySend(socket)) : request.Done(error);
+        if (status == IssueStatus.Done)
+            request.Ring.PutBuffer(request, message.Length);
         return status;
     }
+
+    /// <summary>Bytes to pick: a buffer of a list is sent whole.</summary>
+    private static ulong WantedOf(Request request, IssueFlags flags) => request.Ring.PicksFromList(request, flags) ? 0 : request.Sqe.len;
 
     /// <summary>IORING_RECVSEND_BUNDLE: as many buffers as there are in one send, then the next ones, each with a CQE.</summary>
     private static IssueStatus SendBundle(Request request, Socket socket, IssueFlags flags)
@@ -143,33 +143,25 @@ internal abstract class SendOperation : NetOperation
         Ring ring = request.Ring;
         if ((flags & IssueFlags.Unlocked) != 0)
             return IssueStatus.WouldBlock;
+        ulong wanted = WantedOf(request, flags);
         while (true)
         {
-            SysResult count = ring.SelectBuffers(request, flags, request.Sqe.len, MostBuffers);
-            Errno error = count.IsError ? count.Error : message.SetVectors(request.Vectors.AsSpan(0, (int)count.Value));
-            if (error != Errno.OK)
-            {
-                ring.RecycleBuffer(request, flags);
-                return request.Done(error);
-            }
-            IssueStatus status = Finish(request, socket, message.TrySend(socket));
+            SysResult count = ring.SelectBuffers(request, flags, wanted, MostBuffers);
+            if (count.IsError)
+                return request.Done(count);
+            Errno error = message.SetVectors(request.Vectors.AsSpan(0, (int)count.Value));
+            IssueStatus status = error == Errno.OK ? Finish(request, socket, message.TrySend(socket)) : request.Done(error);
             if (status != IssueStatus.Done)
-            {
-                if (message.Done == 0)
-                    ring.RecycleBuffer(request, flags);
                 return status;
-            }
-            if (request.Result <= 0)
-            {
-                ring.RecycleBuffer(request, flags);
-                return status;
-            }
-            ring.PutBuffer(request, (ulong)request.Result);
-            bool isLast = (request.Flags & (RequestFlags.Polled | RequestFlags.Fail)) != 0 || !ring.HasProvidedBuffers(request);
+            ring.PutBuffer(request, message.Length);
+            bool isLast = request.Result <= 0 || (request.Flags & RequestFlags.Polled) != 0 || !ring.HasProvidedBuffers(request);
             if (isLast || !ring.PostMore(request, request.Result, request.CqeFlags | CqeFlags.MORE))
                 return status;
             request.CqeFlags = CqeFlags.None;
+            request.Flags &= ~RequestFlags.Fail;
             message.Done = 0;
+            // The length was for the first one.
+            wanted = 0;
         }
     }
 

@@ -182,7 +182,7 @@ internal abstract partial class UnixSocket
             if (packet is null)
                 return Errno.EAGAIN;
             whole = packet.Length - skip;
-            int wanted = (int)Math.Min((ulong)whole, message.Length);
+            int wanted = (int)Math.Min((ulong)whole, message.Length - message.Done);
             if (wanted < whole)
                 message.ResultFlags |= MsgFlags.MSG_TRUNC;
             intake.Accepts(packet);
