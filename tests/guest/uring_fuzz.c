@@ -36,7 +36,7 @@ static uint64_t any_number(void)
     }
 }
 
-static int any_file(void) { return pick(12) ? files[pick(8)] : (int)pick(300) - 20; }
+static int any_file(void) { return pick(12) ? files[pick(8)] : pick(2) ? -(int)pick(20) : 3 + (int)pick(300); }
 
 static void any_request(sqe_t *s)
 {
