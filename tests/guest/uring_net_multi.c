@@ -1,0 +1,585 @@
+// io_uring on sockets: provided buffers, multishot receives, bundles; TCP and UDP, zero-copy sends, commands; storms.
+#include "uring_net.h"
+
+TEST(buffers)
+{
+    struct ring r;
+    struct pbuf_ring g;
+    int s[2];
+    char *m = aligned(4096);
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    pbuf_init(&r, &g, 8, 3);
+    for (int i = 0; i < 4; i++)
+        pbuf_add(&g, m + i * 64, 64, 10 + i);
+    sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->buf_group = 3;
+    ring_submit(&r);
+    ring_quiet(&r);
+    CHECK_EQ(write(s[0], "hello", 5), 5);
+    cqe_t c = ring_wait(&r);
+    CHECK_EQ(c.res, 5);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 10 << 16);
+    CHECK_EQ(memcmp(m, "hello", 5), 0);
+    // A length below the buffer's.
+    CHECK_EQ(write(s[0], "hello", 5), 5);
+    e = ADD(&r, RECV, s[1], NULL, 2, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->buf_group = 3;
+    c = one(&r, 1);
+    CHECK_EQ(c.res, 2);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 11 << 16 | U_CQE_NONEMPTY);
+    // RECVMSG.
+    struct iovec v = { NULL, 0 };
+    struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1 };
+    e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->buf_group = 3;
+    c = one(&r, 1);
+    CHECK_EQ(c.res, 3);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 12 << 16);
+    h.msg_iovlen = 2;
+    e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->buf_group = 3;
+    CHECK_EQ(ring_result(&r, 1), -EINVAL);
+    // SEND takes one as well.
+    memcpy(m + 3 * 64, "sent from a buffer", 18);
+    e = ADD(&r, SEND, s[0], NULL, 18, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->buf_group = 3;
+    c = one(&r, 1);
+    CHECK_EQ(c.res, 18);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 13 << 16);
+    // None left.
+    e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->buf_group = 3;
+    c = one(&r, 1);
+    CHECK_EQ(c.res, -ENOBUFS);
+    CHECK_EQ(c.flags, 0);
+    // A list.
+    ADD(&r, PROVIDE_BUFFERS, 2, m + 1024, 64, 40, 1)->buf_group = 7;
+    CHECK_EQ(ring_result(&r, 1), 0);
+    e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->buf_group = 7;
+    c = one(&r, 1);
+    CHECK_EQ(c.res, 18);
+    CHECK_EQ(c.flags & 1, 1);
+    // At the end none is used up.
+    OK(shutdown(s[0], SHUT_WR));
+    e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->buf_group = 7;
+    c = one(&r, 1);
+    CHECK_EQ(c.res, 0);
+    CHECK_EQ(c.flags, 0);
+    drop(s);
+    ring_exit(&r);
+    OK(munmap(m, 4096));
+    OK(munmap(g.e, g.size));
+}
+
+TEST(recv_multishot)
+{
+    struct ring r;
+    struct pbuf_ring g;
+    int s[2];
+    char *m = aligned(8192);
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    pbuf_init(&r, &g, 16, 1);
+    for (int i = 0; i < 6; i++)
+        pbuf_add(&g, m + i * 16, 16, i);
+    sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_RECV_MULTISHOT;
+    e->buf_group = 1;
+    ring_submit(&r);
+    ring_quiet(&r);
+    for (int i = 0; i < 3; i++) {
+        CHECK_EQ(write(s[0], "abcd", 4), 4);
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, 4);
+        CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | i << 16);
+    }
+    // More than a buffer takes, then more than there are.
+    CHECK_EQ(write(s[0], big, 64), 64);
+    int total = 0;
+    for (int i = 3; i < 6; i++) {
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, 16);
+        CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | U_CQE_NONEMPTY | i << 16);
+        total += c.res;
+    }
+    cqe_t c = ring_wait(&r);
+    CHECK_EQ(c.res, -ENOBUFS);
+    CHECK_EQ(c.flags, 0);
+    CHECK_EQ(total, 48);
+    for (int i = 6; i < 9; i++)
+        pbuf_add(&g, m + i * 16, 16, i);
+    e = ADD(&r, RECV, s[1], NULL, 0, 0, 2);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_RECV_MULTISHOT;
+    e->buf_group = 1;
+    ring_submit(&r);
+    c = ring_wait(&r);
+    CHECK_EQ(c.res, 16);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | 6 << 16);
+    OK(close(s[0]));
+    c = ring_wait(&r);
+    CHECK_EQ(c.user_data, 2);
+    CHECK_EQ(c.res, 0);
+    CHECK_EQ(c.flags, 0);
+    OK(close(s[1]));
+    ring_exit(&r);
+    OK(munmap(m, 8192));
+    OK(munmap(g.e, g.size));
+}
+
+TEST(recv_multishot_many)
+{
+    struct ring r;
+    struct pbuf_ring g;
+    int s[2];
+    char *m = aligned(8192);
+    struct io_uring_params p = { .flags = IORING_SETUP_CQSIZE, .cq_entries = 256 };
+    ring_init_params(&r, 8, &p);
+    pair_of(SOCK_DGRAM, s);
+    pbuf_init(&r, &g, 128, 1);
+    for (int i = 0; i < 100; i++)
+        pbuf_add(&g, m + i * 16, 16, i);
+    for (int i = 0; i < 90; i++)
+        CHECK_EQ(write(s[0], "abcd", 4), 4);
+    sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_RECV_MULTISHOT;
+    e->buf_group = 1;
+    ring_submit(&r);
+    for (int i = 0; i < 90; i++) {
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, 4);
+        CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | i << 16);
+    }
+    add_cancel(&r, 1, 0, 2);
+    ring_submit(&r);
+    cqe_t q[2];
+    ring_collect(&r, q, 2);
+    CHECK_EQ(q[0].res, -ECANCELED);
+    CHECK_EQ(q[0].flags, 0);
+    drop(s);
+    ring_exit(&r);
+    OK(munmap(m, 8192));
+    OK(munmap(g.e, g.size));
+}
+
+TEST(recv_multishot_limit)
+{
+    struct ring r;
+    struct pbuf_ring g;
+    int s[2];
+    char *m = aligned(8192);
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    pbuf_init(&r, &g, 16, 1);
+    for (int i = 0; i < 10; i++)
+        pbuf_add(&g, m + i * 16, 16, i);
+    CHECK_EQ(write(s[0], big, 100), 100);
+    sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_RECV_MULTISHOT;
+    e->buf_group = 1;
+    e->splice_fd_in = 40; // optlen
+    ring_submit(&r);
+    int want[] = { 16, 16, 16 };
+    for (int i = 0; i < 3; i++) {
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, want[i]);
+        CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | U_CQE_NONEMPTY | (i < 2 ? IORING_CQE_F_MORE : 0) | i << 16);
+    }
+    // The length of the request bounds each receive.
+    e = ADD(&r, RECV, s[1], NULL, 5, 0, 2);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_RECV_MULTISHOT;
+    e->buf_group = 1;
+    ring_submit(&r);
+    cqe_t c = ring_wait(&r);
+    CHECK_EQ(c.res, 5);
+    OK(close(s[0]));
+    while (c.flags & IORING_CQE_F_MORE)
+        c = ring_wait(&r);
+    OK(close(s[1]));
+    ring_exit(&r);
+    OK(munmap(m, 8192));
+    OK(munmap(g.e, g.size));
+}
+
+struct recvmsg_out {
+    uint32_t namelen, controllen, payloadlen, flags;
+};
+
+TEST(recvmsg_multishot)
+{
+    struct ring r;
+    struct pbuf_ring g;
+    struct sockaddr_un a;
+    socklen_t n = abstract_name(&a, "source");
+    int s[2];
+    char *m = aligned(8192);
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_DGRAM, s);
+    OK(bind(s[0], (struct sockaddr *)&a, n));
+    pbuf_init(&r, &g, 16, 1);
+    for (int i = 0; i < 6; i++)
+        pbuf_add(&g, m + i * 128, 128, i);
+    struct msghdr h = { .msg_namelen = 40, .msg_controllen = 32 };
+    int v = 1;
+    OK(setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &v, sizeof v));
+    sqe_t *e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_RECV_MULTISHOT;
+    e->buf_group = 1;
+    ring_submit(&r);
+    for (int i = 0; i < 2; i++) {
+        int length = i ? 100 : 4;
+        CHECK_EQ(write(s[0], big, length), length);
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, i ? 128 : 16 + 40 + 32 + 4);
+        CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | i << 16);
+        struct recvmsg_out *o = (void *)(m + i * 128);
+        CHECK_EQ(o->namelen, n);
+        CHECK_EQ(o->controllen, 32);
+        CHECK_EQ(o->payloadlen, i ? 40 : 4);
+        CHECK_EQ(o->flags, i ? MSG_TRUNC : 0);
+        CHECK_EQ(memcmp(o + 1, &a, n < 40 ? n : 40), 0);
+        struct cmsghdr *k = (void *)((char *)(o + 1) + 40);
+        CHECK_EQ(k->cmsg_type, SCM_CREDENTIALS);
+    }
+    add_cancel(&r, 1, 0, 2);
+    ring_submit(&r);
+    cqe_t q[2];
+    ring_collect(&r, q, 2);
+    CHECK_EQ(q[0].res, -ECANCELED);
+    // A buffer that does not take the head.
+    h.msg_namelen = 120;
+    e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_RECV_MULTISHOT;
+    e->buf_group = 1;
+    cqe_t c = one(&r, 1);
+    CHECK_EQ(c.res, -EFAULT);
+    h.msg_namelen = -1;
+    h.msg_name = &a;
+    e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_RECV_MULTISHOT;
+    e->buf_group = 1;
+    CHECK_EQ(ring_result(&r, 1), -EINVAL);
+    drop(s);
+    ring_exit(&r);
+    OK(munmap(m, 8192));
+    OK(munmap(g.e, g.size));
+}
+
+TEST(bundles)
+{
+    struct ring r;
+    struct pbuf_ring g, h;
+    int s[2];
+    char *m = aligned(8192);
+    ring_init(&r, 8, 0);
+    if (!(r.p.features & U_FEAT_BUNDLE))
+        SKIP("no bundles");
+    pair_of(SOCK_STREAM, s);
+    pbuf_init(&r, &g, 16, 1);
+    pbuf_init(&r, &h, 16, 2);
+    for (int i = 0; i < 4; i++) {
+        memset(m + i * 16, 'a' + i, 16);
+        pbuf_add(&g, m + i * 16, 16, i);
+    }
+    sqe_t *e = ADD(&r, SEND, s[0], NULL, 0, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_BUNDLE;
+    e->buf_group = 1;
+    cqe_t c = one(&r, 1);
+    CHECK_EQ(c.res, 64);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 0 << 16);
+    for (int i = 0; i < 16; i++)
+        pbuf_add(&h, m + 1024 + i * 16, 16, 20 + i);
+    // A length: as many buffers as it needs.
+    e = ADD(&r, RECV, s[1], NULL, 40, 0, 2);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_BUNDLE;
+    e->buf_group = 2;
+    c = one(&r, 2);
+    CHECK_EQ(c.res, 32); // whole buffers
+    CHECK_EQ(c.flags & ~U_CQE_NONEMPTY, IORING_CQE_F_BUFFER | 20 << 16);
+    CHECK_EQ(memcmp(m + 1024, m, 32), 0);
+    // Without one: what is there.
+    e = ADD(&r, RECV, s[1], NULL, 0, 0, 2);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_BUNDLE;
+    e->buf_group = 2;
+    c = one(&r, 2);
+    CHECK_EQ(c.res, 32);
+    CHECK_EQ(c.flags & ~U_CQE_NONEMPTY, IORING_CQE_F_BUFFER | 22 << 16);
+    // Multishot.
+    e = ADD(&r, RECV, s[1], NULL, 0, 0, 3);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_BUNDLE | U_RECV_MULTISHOT;
+    e->buf_group = 2;
+    ring_submit(&r);
+    CHECK_EQ(write(s[0], big, 20), 20);
+    c = ring_wait(&r);
+    CHECK_EQ(c.res, 20);
+    CHECK_EQ(c.flags & ~U_CQE_NONEMPTY, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | 24 << 16);
+    CHECK_EQ(write(s[0], big, 40), 40);
+    // How many CQEs tell of it depends on what the request has seen before.
+    for (int got = 0; got < 40; got += c.res) {
+        c = ring_wait(&r);
+        CHECK(c.res > 0 && got + c.res <= 40);
+        CHECK_EQ(c.flags >> 16, 26 + (got + 15) / 16);
+        CHECK_EQ(c.flags & 3, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE);
+    }
+    add_cancel(&r, 3, 0, 4);
+    ring_submit(&r);
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ((c = ring_wait(&r)).res, c.user_data == 3 ? -ECANCELED : 0);
+    e = ADD(&r, SEND, s[0], NULL, 0, 0, 1);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = U_BUNDLE;
+    e->buf_group = 1;
+    CHECK_EQ(ring_result(&r, 1), -ENOBUFS);
+    drop(s);
+    ring_exit(&r);
+    OK(munmap(m, 8192));
+    OK(munmap(g.e, g.size));
+    OK(munmap(h.e, h.size));
+}
+
+TEST(tcp)
+{
+    struct ring r;
+    int s[2];
+    char b[64];
+    ring_init(&r, 8, 0);
+    tcp_pair(s);
+    ADD(&r, RECV, s[1], b, 64, 0, 1);
+    ring_submit(&r);
+    ring_quiet(&r);
+    ADD(&r, SEND, s[0], "hello", 5, 0, 2);
+    ring_submit(&r);
+    cqe_t q[2];
+    ring_collect(&r, q, 2);
+    CHECK_EQ(q[0].res, 5);
+    CHECK_EQ(q[1].res, 5);
+    CHECK_EQ(write(s[0], "abcdef", 6), 6);
+    mt_sleep_us(20000);
+    ADD(&r, RECV, s[1], b, 2, 0, 3);
+    cqe_t c = one(&r, 3);
+    CHECK_EQ(c.res, 2);
+    CHECK_EQ(c.flags, U_CQE_NONEMPTY);
+    // Commands.
+    sqe_t *e = ADD(&r, URING_CMD, s[1], NULL, 0, 0, 4);
+    CHECK_EQ(ring_result(&r, 4), 4);
+    e = ADD(&r, URING_CMD, s[1], NULL, 0, 1, 4);
+    CHECK_EQ(ring_result(&r, 4), 0);
+    int v = -1;
+    e = ADD(&r, URING_CMD, s[1], (void *)(uintptr_t)((uint64_t)SO_TYPE << 32 | SOL_SOCKET), 0, 2, 4);
+    e->splice_fd_in = sizeof v;
+    e->addr3 = (uintptr_t)&v;
+    CHECK_EQ(ring_result(&r, 4), 4);
+    CHECK_EQ(v, SOCK_STREAM);
+    v = 1;
+    e = ADD(&r, URING_CMD, s[1], (void *)(uintptr_t)((uint64_t)TCP_NODELAY << 32 | IPPROTO_TCP), 0, 3, 4);
+    e->splice_fd_in = sizeof v;
+    e->addr3 = (uintptr_t)&v;
+    CHECK_EQ(ring_result(&r, 4), 0);
+    e = ADD(&r, URING_CMD, s[1], (void *)(uintptr_t)((uint64_t)TCP_NODELAY << 32 | IPPROTO_TCP), 0, 2, 4);
+    e->splice_fd_in = sizeof v;
+    e->addr3 = (uintptr_t)&v;
+    CHECK_EQ(ring_result(&r, 4), -EOPNOTSUPP);
+    e = ADD(&r, URING_CMD, s[1], NULL, 0, 77, 4);
+    CHECK_EQ(ring_result(&r, 4), -EOPNOTSUPP);
+    OK(close(s[0]));
+    ADD(&r, RECV, s[1], b, 64, 0, 5);
+    CHECK_EQ(ring_result(&r, 5), 4);
+    ADD(&r, RECV, s[1], b, 64, 0, 5);
+    CHECK_EQ(ring_result(&r, 5), 0);
+    OK(close(s[1]));
+    ring_exit(&r);
+}
+
+TEST(tcp_connect)
+{
+    struct ring r;
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof a;
+    ring_init(&r, 8, 0);
+    int l = OK(socket(AF_INET, SOCK_STREAM, 0)), c = OK(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    OK(bind(l, (struct sockaddr *)&a, n));
+    OK(getsockname(l, (struct sockaddr *)&a, &n));
+    ADD(&r, CONNECT, c, &a, 0, n, 1);
+    CHECK_EQ(ring_result(&r, 1), -ECONNREFUSED);
+    OK(close(c));
+    c = OK(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    OK(listen(l, 5));
+    ADD(&r, ACCEPT, l, NULL, 0, 0, 2)->ioprio = U_ACCEPT_MULTISHOT;
+    ADD(&r, CONNECT, c, &a, 0, n, 1);
+    ring_submit(&r);
+    cqe_t q[2];
+    ring_collect(&r, q, 2);
+    CHECK_EQ(q[0].res, 0);
+    CHECK(q[1].res > 0);
+    CHECK_EQ(q[1].flags, IORING_CQE_F_MORE);
+    OK(close(q[1].res));
+    OK(close(c));
+    add_cancel(&r, 2, 0, 1);
+    ring_submit(&r);
+    ring_collect(&r, q, 2);
+    CHECK_EQ(q[1].res, -ECANCELED);
+    OK(close(l));
+    ring_exit(&r);
+}
+
+TEST(zero_copy)
+{
+    struct ring r;
+    int s[2], u[2];
+    char b[64], *m = aligned(4096);
+    ring_init(&r, 8, 0);
+    tcp_pair(s);
+    memcpy(m, "hello world", 11);
+    for (int k = 0; k < 2; k++) {
+        ADD(&r, SEND_ZC, s[0], m, 11, 0, 1)->ioprio = k ? U_REPORT_USAGE : 0;
+        ring_submit(&r);
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, 11);
+        CHECK_EQ(c.flags, IORING_CQE_F_MORE);
+        CHECK_EQ(recv(s[1], b, 11, MSG_WAITALL), 11);
+        c = ring_wait(&r);
+        CHECK_EQ(c.user_data, 1);
+        CHECK_EQ(c.flags, U_CQE_NOTIF);
+        CHECK_EQ((uint32_t)c.res, k ? 1u << 31 : 0);
+    }
+    // A registered buffer.
+    struct iovec v = { m, 4096 };
+    OK(u_register(r.fd, IORING_REGISTER_BUFFERS, &v, 1));
+    ADD(&r, SEND_ZC, s[0], m + 6, 5, 0, 2)->ioprio = U_FIXED_BUF;
+    ring_submit(&r);
+    cqe_t c = ring_wait(&r);
+    CHECK_EQ(c.res, 5);
+    CHECK_EQ(recv(s[1], b, 5, MSG_WAITALL), 5);
+    CHECK_EQ(memcmp(b, "world", 5), 0);
+    c = ring_wait(&r);
+    CHECK_EQ(c.flags, U_CQE_NOTIF);
+    ADD(&r, SEND_ZC, s[0], m + 4090, 50, 0, 2)->ioprio = U_FIXED_BUF;
+    ring_submit(&r);
+    c = ring_wait(&r);
+    CHECK_EQ(c.res, -EFAULT);
+    CHECK_EQ(c.flags, IORING_CQE_F_MORE);
+    c = ring_wait(&r);
+    CHECK_EQ(c.flags, U_CQE_NOTIF);
+    // A message.
+    struct iovec w[2] = { { m, 6 }, { m + 6, 5 } };
+    struct msghdr h = { .msg_iov = w, .msg_iovlen = 2 };
+    prep(ring_sqe(&r), U_OP_SENDMSG_ZC, s[0], &h, 1, 0, 3);
+    ring_submit(&r);
+    c = ring_wait(&r);
+    CHECK_EQ(c.res, 11);
+    CHECK_EQ(c.flags, IORING_CQE_F_MORE);
+    CHECK_EQ(recv(s[1], b, 11, MSG_WAITALL), 11);
+    c = ring_wait(&r);
+    CHECK_EQ(c.flags, U_CQE_NOTIF);
+    // Mistakes.
+    ADD(&r, SEND_ZC, s[0], m, 11, 0, 4)->flags = IOSQE_CQE_SKIP_SUCCESS;
+    CHECK_EQ(ring_result(&r, 4), -EINVAL);
+    pair_of(SOCK_STREAM, u);
+    ADD(&r, SEND_ZC, u[0], m, 11, 0, 5);
+    ring_submit(&r);
+    c = ring_wait(&r);
+    CHECK_EQ(c.res, -EOPNOTSUPP);
+    CHECK_EQ(c.flags, IORING_CQE_F_MORE);
+    c = ring_wait(&r);
+    CHECK_EQ(c.user_data, 5);
+    CHECK_EQ(c.flags, U_CQE_NOTIF);
+    drop(u);
+    drop(s);
+    ring_exit(&r);
+    OK(munmap(m, 4096));
+}
+
+TEST(udp)
+{
+    struct ring r;
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, from;
+    socklen_t n = sizeof a;
+    int s = OK(socket(AF_INET, SOCK_DGRAM, 0)), t = OK(socket(AF_INET, SOCK_DGRAM, 0));
+    char b[64];
+    ring_init(&r, 8, 0);
+    OK(bind(s, (struct sockaddr *)&a, n));
+    OK(getsockname(s, (struct sockaddr *)&a, &n));
+    struct iovec v = { b, 64 };
+    struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1, .msg_name = &from, .msg_namelen = sizeof from };
+    ADD(&r, RECVMSG, s, &h, 1, 0, 1);
+    ring_submit(&r);
+    sqe_t *e = ADD(&r, SEND, t, "hello", 5, (uintptr_t)&a, 2);
+    e->addr_len = sizeof a;
+    ring_submit(&r);
+    cqe_t q[2];
+    ring_collect(&r, q, 2);
+    CHECK_EQ(q[0].res, 5);
+    CHECK_EQ(q[0].flags, 0);
+    CHECK_EQ(q[1].res, 5);
+    CHECK_EQ(h.msg_namelen, sizeof from);
+    CHECK_EQ(from.sin_family, AF_INET);
+    OK(close(s));
+    OK(close(t));
+    ring_exit(&r);
+}
+
+TEST(closed_while_waiting)
+{
+    struct ring r;
+    int s[2];
+    char b[8];
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    ADD(&r, RECV, s[1], b, 8, 0, 1);
+    ring_submit(&r);
+    OK(close(s[1])); // the request keeps it
+    CHECK_EQ(write(s[0], "abc", 3), 3);
+    CHECK_EQ(ring_wait(&r).res, 3);
+    OK(close(s[0]));
+    // The ring goes with a request in it.
+    pair_of(SOCK_STREAM, s);
+    ADD(&r, RECV, s[1], b, 8, 0, 1);
+    ring_submit(&r);
+    ring_drop(&r);
+    drop(s);
+}
+
+TEST(storm)
+{
+    struct ring r;
+    int s[2];
+    static char in[64][256];
+    ring_init(&r, 128, 0);
+    pair_of(SOCK_STREAM, s);
+    for (int round = 0; round < 300; round++) {
+        int n = 1 + round % 60;
+        for (int i = 0; i < n; i++) {
+            ADD(&r, RECV, s[1], in[i], 256, 0, 1)->msg_flags = MSG_WAITALL;
+            ADD(&r, SEND, s[0], big, 256, 0, 2)->msg_flags = MSG_WAITALL;
+        }
+        ring_submit(&r);
+        for (int i = 0; i < 2 * n; i++) {
+            cqe_t c = ring_wait(&r);
+            CHECK_EQ(c.res, 256);
+        }
+    }
+    drop(s);
+    ring_exit(&r);
+}
