@@ -114,12 +114,11 @@ internal sealed class WorkerPool : IDisposable
         worker ??= new Worker();
         worker.NextIdle = null;
         worker.Item = item;
-        new Thread(() => Loop(worker), StackBytes) { IsBackground = true, Name = _name }.Start();
+        HostThread.Create(_name, () => Loop(worker), StackBytes).Start();
     }
 
     private void Loop(Worker worker)
     {
-        HostAffinity.Unpin(0);
         while (true)
         {
             WorkItem item = worker.Item!;

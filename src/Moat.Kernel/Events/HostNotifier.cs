@@ -45,7 +45,7 @@ internal sealed class HostNotifier : IDisposable
             }
             if (_thread is null && !_disposed)
             {
-                _thread = new Thread(Run, 256 * 1024) { IsBackground = true, Name = "moat-notifier" };
+                _thread = HostThread.Create("moat-notifier", Run);
                 _epoll.Add(_stop.Fd, (uint)PollEvents.POLLIN, 0);
                 _thread.Start();
             }
@@ -83,7 +83,6 @@ internal sealed class HostNotifier : IDisposable
 
     private void Run()
     {
-        HostAffinity.Unpin(0);
         Span<HostEpollEvent> events = stackalloc HostEpollEvent[64];
         while (true)
         {

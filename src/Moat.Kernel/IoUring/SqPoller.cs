@@ -47,7 +47,7 @@ internal sealed class SqPoller
             Volatile.Write(ref _rings, [.. _rings, ring]);
             if (_thread is null)
             {
-                _thread = new Thread(Run, 256 * 1024) { IsBackground = true, Name = "moat-sqp" };
+                _thread = HostThread.Create("moat-sqp", Run);
                 _thread.Start();
                 return;
             }

@@ -45,7 +45,7 @@ internal sealed class UringThread : IDisposable
         {
             if (_thread is not null || _stopping)
                 return;
-            Thread thread = new(Run, 256 * 1024) { IsBackground = true, Name = "moat-uring" };
+            Thread thread = HostThread.Create("moat-uring", Run);
             thread.Start();
             Volatile.Write(ref _thread, thread);
         }

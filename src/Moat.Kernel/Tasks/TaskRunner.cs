@@ -37,7 +37,7 @@ internal sealed class TaskRunner
         runner = new TaskRunner { _task = task };
         try
         {
-            Thread thread = new(runner.Run, StackSize) { IsBackground = true, Name = "moat-task" };
+            Thread thread = HostThread.Create("moat-task", runner.Run, StackSize);
             thread.Start();
             return true;
         }
@@ -50,7 +50,6 @@ internal sealed class TaskRunner
 
     private void Run()
     {
-        HostAffinity.Unpin(0);
         while (Volatile.Read(ref _task) is { } task)
         {
             task.Run();

@@ -44,7 +44,7 @@ internal sealed class Watchdog : IDisposable
     {
         _sentry = sentry;
         _onStuck = onStuck;
-        _thread = new Thread(Run, 256 * 1024) { IsBackground = true, Name = "moat-watchdog" };
+        _thread = HostThread.Create("moat-watchdog", Run);
         _thread.Start();
     }
 
@@ -57,7 +57,6 @@ internal sealed class Watchdog : IDisposable
 
     private void Run()
     {
-        HostAffinity.Unpin(0);
         List<Task> tasks = [];
         while (!_stop.Wait(IntervalMilliseconds))
         {

@@ -13,7 +13,7 @@ internal sealed class ClockWatch : IDisposable
     public ClockWatch(Action onSet)
     {
         _onSet = onSet;
-        _thread = new Thread(Run, 256 * 1024) { IsBackground = true, Name = "moat-clock" };
+        _thread = HostThread.Create("moat-clock", Run);
         _thread.Start();
     }
 
@@ -27,7 +27,6 @@ internal sealed class ClockWatch : IDisposable
 
     private void Run()
     {
-        HostAffinity.Unpin(0);
         int fd = HostTime.CreateClockSetTimer();
         if (fd < 0)
             return;

@@ -22,7 +22,7 @@ internal sealed class TimerService : IDisposable
         _shards = new TimerShard[Math.Clamp(Environment.ProcessorCount, 1, 8)];
         for (int i = 0; i < _shards.Length; i++)
             _shards[i] = new TimerShard();
-        _thread = new Thread(Run, 256 * 1024) { IsBackground = true, Name = "moat-timer" };
+        _thread = HostThread.Create("moat-timer", Run);
         _thread.Start();
     }
 
@@ -118,7 +118,6 @@ internal sealed class TimerService : IDisposable
 
     private void Run()
     {
-        HostAffinity.Unpin(0);
         while (!_stopping)
         {
             long now = HostClock.Now;

@@ -26,7 +26,7 @@ internal sealed class StubKeeper : IDisposable
         _wake = HostSyscall.MoveHigh(HostSyscall.EventFd());
         HostException.Check(_wake, "eventfd");
         HostException.Check(HostSyscall.EpollAdd(_epoll, _wake, WakeName), "epoll");
-        _thread = new Thread(Run, 256 * 1024) { IsBackground = true, Name = "moat-stubs" };
+        _thread = HostThread.Create("moat-stubs", Run);
         _thread.Start();
     }
 
@@ -91,7 +91,6 @@ internal sealed class StubKeeper : IDisposable
 
     private void Run()
     {
-        HostAffinity.Unpin(0);
         Span<byte> counter = stackalloc byte[8];
         while (true)
         {
