@@ -3,7 +3,6 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Moat.Kernel.Ipc;
 using Moat.Kernel.Tasks;
-using Moat.Kernel.Time;
 using Task = Moat.Kernel.Tasks.Task;
 
 namespace Moat.Kernel.Syscalls;
@@ -61,15 +60,9 @@ internal static class SemaphoreSyscalls
     [Syscall(220, "semtimedop", Support.Full)]
     public static SysResult SemTimedOp(Task task, int id, UserPtr<SemaphoreOperation> operations, uint count, UserPtr<Timespec> timeout)
     {
-        long deadline = Task.Forever;
-        if (!timeout.IsNull)
-        {
-            if (task.Mm.Read(timeout, out Timespec time) != Errno.OK)
-                return Errno.EFAULT;
-            if (!HostClock.IsValid(in time))
-                return Errno.EINVAL;
-            deadline = HostClock.After(HostClock.ToNanoseconds(in time));
-        }
+        Errno error = PollSyscalls.ReadDeadline(task, timeout, out long deadline);
+        if (error != Errno.OK)
+            return error;
         return Operate(task, id, operations, count, deadline);
     }
 

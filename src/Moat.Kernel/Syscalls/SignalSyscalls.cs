@@ -1,6 +1,5 @@
 using Moat.Kernel.Signals;
 using Moat.Kernel.Tasks;
-using Moat.Kernel.Time;
 
 namespace Moat.Kernel.Syscalls;
 
@@ -104,15 +103,9 @@ internal static class SignalSyscalls
             return Errno.EINVAL;
         if (task.Mm.Read(set, out ulong bits) != Errno.OK)
             return Errno.EFAULT;
-        long deadline = Task.Forever;
-        if (!timeout.IsNull)
-        {
-            if (task.Mm.Read(timeout, out Timespec time) != Errno.OK)
-                return Errno.EFAULT;
-            if (!HostClock.IsValid(in time))
-                return Errno.EINVAL;
-            deadline = HostClock.After(HostClock.ToNanoseconds(in time));
-        }
+        Errno error = PollSyscalls.ReadDeadline(task, timeout, out long deadline);
+        if (error != Errno.OK)
+            return error;
         SysResult signal = task.WaitForSignal(bits, deadline, out SigInfo taken);
         if (signal.IsError || info.IsNull)
             return signal;

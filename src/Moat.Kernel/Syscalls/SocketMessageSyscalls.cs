@@ -112,16 +112,10 @@ internal static class SocketMessageSyscalls
     [Syscall(299, "recvmmsg", Support.Full)]
     public static SysResult RecvMMsg(Task task, Fd fd, UserPtr<MMsgHdr> messages, uint count, MsgFlags flags, UserPtr<Timespec> timeout)
     {
-        long deadline = Task.Forever;
-        if (!timeout.IsNull)
-        {
-            if (task.Mm.Read(timeout, out Timespec time) != Errno.OK)
-                return Errno.EFAULT;
-            if (!HostClock.IsValid(in time))
-                return Errno.EINVAL;
-            deadline = HostClock.After(HostClock.ToNanoseconds(in time));
-        }
-        Errno error = SocketSyscalls.Find(task, fd, out Socket? socket);
+        Errno error = PollSyscalls.ReadDeadline(task, timeout, out long deadline);
+        if (error != Errno.OK)
+            return error;
+        error = SocketSyscalls.Find(task, fd, out Socket? socket);
         if (error != Errno.OK)
             return error;
         SysResult result = ReceiveMany(task, socket!, messages, Math.Min(count, UIO_MAXIOV), flags, deadline);

@@ -8,6 +8,15 @@ internal abstract class PathOperation : Operation
 {
     /// <inheritdoc/>
     public override void Cleanup(Request request) => request.Ring.DropPaths(request);
+
+    /// <summary>EINVAL when a field is set that no path operation has, or one that this one has not; EBADF: IOSQE_FIXED_FILE.</summary>
+    protected static Errno CheckFields(Request request, bool hasOther)
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        if (hasOther || sqe.buf_index != 0 || sqe.splice_fd_in != 0)
+            return Errno.EINVAL;
+        return (request.Flags & RequestFlags.FixedFile) != 0 ? Errno.EBADF : Errno.OK;
+    }
 }
 
 /// <summary>An operation that changes names: may look at disks and copy files up, so a worker does it.</summary>
@@ -28,11 +37,10 @@ internal sealed class RenameAt : NameOperation
     public override Errno Prepare(Request request)
     {
         ref IoUringSqe sqe = ref request.Sqe;
-        if (sqe.buf_index != 0 || sqe.splice_fd_in != 0)
-            return Errno.EINVAL;
-        if ((request.Flags & RequestFlags.FixedFile) != 0)
-            return Errno.EBADF;
-        Errno e = request.Ring.ReadPath(request, sqe.addr);
+        Errno e = CheckFields(request, hasOther: false);
+        if (e != Errno.OK)
+            return e;
+        e = request.Ring.ReadPath(request, sqe.addr);
         return e != Errno.OK ? e : request.Ring.ReadSecondPath(request, sqe.addr2);
     }
 
@@ -49,10 +57,9 @@ internal sealed class UnlinkAt : NameOperation
     public override Errno Prepare(Request request)
     {
         ref IoUringSqe sqe = ref request.Sqe;
-        if (sqe.off != 0 || sqe.len != 0 || sqe.buf_index != 0 || sqe.splice_fd_in != 0)
-            return Errno.EINVAL;
-        if ((request.Flags & RequestFlags.FixedFile) != 0)
-            return Errno.EBADF;
+        Errno e = CheckFields(request, hasOther: sqe.off != 0 || sqe.len != 0);
+        if (e != Errno.OK)
+            return e;
         return ((AtFlags)sqe.unlink_flags & ~AtFlags.AT_REMOVEDIR) != 0 ? Errno.EINVAL : request.Ring.ReadPath(request, sqe.addr);
     }
 
@@ -68,9 +75,8 @@ internal sealed class MkdirAt : NameOperation
     public override Errno Prepare(Request request)
     {
         ref IoUringSqe sqe = ref request.Sqe;
-        if (sqe.off != 0 || sqe.rw_flags != 0 || sqe.buf_index != 0 || sqe.splice_fd_in != 0)
-            return Errno.EINVAL;
-        return (request.Flags & RequestFlags.FixedFile) != 0 ? Errno.EBADF : request.Ring.ReadPath(request, sqe.addr);
+        Errno e = CheckFields(request, hasOther: sqe.off != 0 || sqe.rw_flags != 0);
+        return e != Errno.OK ? e : request.Ring.ReadPath(request, sqe.addr);
     }
 
     /// <inheritdoc/>
@@ -85,11 +91,10 @@ internal sealed class SymlinkAt : NameOperation
     public override Errno Prepare(Request request)
     {
         ref IoUringSqe sqe = ref request.Sqe;
-        if (sqe.len != 0 || sqe.rw_flags != 0 || sqe.buf_index != 0 || sqe.splice_fd_in != 0)
-            return Errno.EINVAL;
-        if ((request.Flags & RequestFlags.FixedFile) != 0)
-            return Errno.EBADF;
-        Errno e = request.Ring.ReadPath(request, sqe.addr);
+        Errno e = CheckFields(request, hasOther: sqe.len != 0 || sqe.rw_flags != 0);
+        if (e != Errno.OK)
+            return e;
+        e = request.Ring.ReadPath(request, sqe.addr);
         return e != Errno.OK ? e : request.Ring.ReadSecondPath(request, sqe.addr2);
     }
 
@@ -105,11 +110,10 @@ internal sealed class LinkAt : NameOperation
     public override Errno Prepare(Request request)
     {
         ref IoUringSqe sqe = ref request.Sqe;
-        if (sqe.buf_index != 0 || sqe.splice_fd_in != 0)
-            return Errno.EINVAL;
-        if ((request.Flags & RequestFlags.FixedFile) != 0)
-            return Errno.EBADF;
-        Errno e = request.Ring.ReadPath(request, sqe.addr, ((AtFlags)sqe.hardlink_flags & AtFlags.AT_EMPTY_PATH) != 0);
+        Errno e = CheckFields(request, hasOther: false);
+        if (e != Errno.OK)
+            return e;
+        e = request.Ring.ReadPath(request, sqe.addr, ((AtFlags)sqe.hardlink_flags & AtFlags.AT_EMPTY_PATH) != 0);
         return e != Errno.OK ? e : request.Ring.ReadSecondPath(request, sqe.addr2);
     }
 

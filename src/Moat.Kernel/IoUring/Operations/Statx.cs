@@ -10,10 +10,9 @@ internal sealed class StatxAt : PathOperation
     public override Errno Prepare(Request request)
     {
         ref IoUringSqe sqe = ref request.Sqe;
-        if (sqe.buf_index != 0 || sqe.splice_fd_in != 0)
-            return Errno.EINVAL;
-        if ((request.Flags & RequestFlags.FixedFile) != 0)
-            return Errno.EBADF;
+        Errno e = CheckFields(request, hasOther: false);
+        if (e != Errno.OK)
+            return e;
         return request.Ring.ReadPath(request, sqe.addr, ((AtFlags)sqe.statx_flags & AtFlags.AT_EMPTY_PATH) != 0);
     }
 
