@@ -1,4 +1,5 @@
-// The guest half of the benchmarks: each prints the nanoseconds of one operation, the median of several rounds.
+// The guest half of the benchmarks: each prints the nanoseconds of one operation, the median of several rounds; with
+// `-n COUNT` first it does COUNT operations and prints nothing.
 //
 //   bench getppid | sigsys | mmap | thread | fork | exec | ping-pong | pread FILE | pread-shm | socket | nop BATCH | read BATCH FILE | net BATCH
 #define _GNU_SOURCE
@@ -293,6 +294,11 @@ static void ring_work(long n)
 
 int main(int argc, char **argv)
 {
+    long count = 0;
+    if (argc > 2 && !strcmp(argv[1], "-n")) {
+        count = atol(argv[2]);
+        argv += 2, argc -= 2;
+    }
     const char *name = argc > 1 ? argv[1] : "";
     void (*work)(long) = NULL;
     buffer = aligned_alloc(BLOCK, 128 * BLOCK);
@@ -349,6 +355,9 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: see the head of bench.c\n");
         return 2;
     }
-    printf("%.1f\n", measure(work));
+    if (count > 0)
+        work(count);
+    else
+        printf("%.1f\n", measure(work));
     return 0;
 }
