@@ -33,7 +33,7 @@ internal sealed class DoCommand : Command
         AllowMultipleArgumentsPerToken = false,
     };
 
-    private readonly Option<string> _memory = new("--memory") { Description = "Most memory that the sandbox gets, in bytes; K, M and G may follow", HelpName = "BYTES" };
+    private readonly Option<string> _memory = new("--memory") { Description = "Most memory that the sandbox gets, in bytes, half of it for files in memory; K, M and G may follow (7/8 of what is available)", HelpName = "BYTES" };
 
     private readonly Option<int> _pids = new("--pids")
     {

@@ -28,11 +28,7 @@ internal sealed partial class Sentry : IDisposable
     /// </summary>
     public Errno Start(SentryOptions options, Credentials credentials, FsContext fs, FdTable files, ResourceLimits limits)
     {
-        if (options.MemoryLimit != 0)
-        {
-            Frames.Limit = options.MemoryLimit;
-            PipePage.Limit = (int)Math.Clamp(options.MemoryLimit / 2 / PipePage.Size, PipePage.LeastLimit, (ulong)PipePage.Limit);
-        }
+        SetMemoryLimit(options.MemoryLimit != 0 ? options.MemoryLimit : HostMemory.GetAvailable() / 8 * 7);
         TaskLimit = options.TaskLimit;
         files.Limit = (int)Math.Min(limits.Get(Resource.RLIMIT_NOFILE).Current, int.MaxValue);
         Errno error = LoadFirst(options, new Caller(credentials, fs, files, null), limits, out ProgramImage? image);
@@ -46,6 +42,14 @@ internal sealed partial class Sentry : IDisposable
         Task task = new(group, id, image!.Memory, files, fs, credentials);
         task.SetImage(image);
         return StartFirst(task) ? Errno.OK : Errno.EAGAIN;
+    }
+
+    private void SetMemoryLimit(ulong bytes)
+    {
+        Frames.Limit = bytes;
+        Frames.StorageLimit = bytes / 2;
+        PipePage.Limit = (int)Math.Clamp(bytes / 2 / PipePage.Size, PipePage.LeastLimit, (ulong)PipePage.Limit);
+        _ = new MemoryWatch(this);
     }
 
     /// <summary>Runs a task whose memory and registers are ready as the first process.</summary>

@@ -51,7 +51,7 @@ internal sealed record SentryOptions
     /// <summary>Most threads and processes at a time; one more is EAGAIN.</summary>
     public int TaskLimit { get; init; } = DefaultTaskLimit;
 
-    /// <summary>Most guest memory, bytes; running out is ENOMEM. 0: as much as the host gives.</summary>
+    /// <summary>Most guest memory, bytes, half of it for files in memory; running out is ENOMEM or SIGKILL. 0: seven eighths of what the host can give.</summary>
     public ulong MemoryLimit { get; init; }
 
     /// <summary>What is done about guest threads that are stuck in the sentry.</summary>

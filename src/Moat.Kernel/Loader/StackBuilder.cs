@@ -46,14 +46,13 @@ internal sealed class StackBuilder(LoadRequest request, List<byte[]> arguments)
     }
 
     /// <summary>
-    /// Maps the stack at the top of guest space: all of it, up to a bound; it grows beyond that when touched. It costs nothing
-    /// until touched, unless memory is limited.
+    /// Maps the stack at the top of guest space: all of it, up to a bound; it grows beyond that when touched.
     /// </summary>
     public Errno Map(bool isExecutable)
     {
         _top = _mm.MaxAddress;
         ulong needed = MemoryManager.PageUp(2 * (ulong)Size() + (128 << 10));
-        ulong bound = _mm.Frames.Limit == ulong.MaxValue ? 256 << 20 : 8UL << 20;
+        ulong bound = Math.Clamp(_mm.Frames.Limit / 64, 8UL << 20, 256 << 20);
         ulong length = Math.Max(MemoryManager.PageDown(Math.Min(request.StackLimit, bound)), needed);
         MapRequest map = new()
         {

@@ -27,10 +27,10 @@ internal sealed class AnonymousShared : IMappable
     public ulong MapInode { get; }
 
     /// <summary>Allocates zeroed memory. It is freed when mapped and unmapped again. ENOMEM.</summary>
-    public static Errno Create(FrameAllocator frames, ulong length, ulong hint, out AnonymousShared? memory)
+    public static Errno Create(FrameAllocator frames, ulong length, ulong hint, out AnonymousShared? memory, MemoryNeed need = MemoryNeed.Likely)
     {
         memory = null;
-        Errno error = frames.AllocateNear(length, hint, out ulong offset);
+        Errno error = frames.AllocateNear(length, hint, out ulong offset, need);
         if (error == Errno.OK)
             memory = new AnonymousShared(frames, offset, length);
         return error;

@@ -4,8 +4,8 @@ namespace Moat.Kernel.Memory;
 
 /// <summary>
 /// Gives out page ranges of the memory file. What is allocated reads as zero; what is freed is zeroed in place and kept
-/// (small ranges: the host need not find and clear pages again) or given back to the host (large ones). Every allocated
-/// byte is charged against <see cref="Limit"/>, touched or not. Thread-safe; its lock is a leaf and never held during a host call.
+/// (small ranges: the host need not find and clear pages again) or given back to the host (large ones). Thread-safe; its lock is a
+/// leaf and never held during a host call.
 /// </summary>
 /// <remarks>
 /// Guest memory lives in the upper part of the file, in slots with room below the first range, so that a mapping placed below its
@@ -42,22 +42,18 @@ internal sealed partial class FrameAllocator
     /// <summary>The memory file.</summary>
     public MemoryFile File { get; }
 
-    /// <summary>Most bytes that may be allocated at a time (--memory).</summary>
-    public ulong Limit { get; set; } = ulong.MaxValue;
-
     /// <summary>Bytes allocated now, touched or not.</summary>
     public ulong Charged => Volatile.Read(ref _charged);
 
     /// <summary>Allocates zeroed bytes, whole pages. ENOMEM beyond the limit.</summary>
-    public Errno Allocate(ulong length, out ulong offset)
+    public Errno Allocate(ulong length, out ulong offset, MemoryNeed need = MemoryNeed.Likely)
     {
+        offset = 0;
+        if (!MayAllocate(length, need))
+            return Errno.ENOMEM;
         lock (_lock)
         {
-            if (!TryCharge(length))
-            {
-                offset = 0;
-                return Errno.ENOMEM;
-            }
+            _charged += length;
             if (_free.TryTakeLowest(length, 0, out offset))
             {
                 Reused(length);
@@ -70,19 +66,16 @@ internal sealed partial class FrameAllocator
 
     /// <summary>
     /// Allocates zeroed bytes for guest memory, at <paramref name="hint"/> if that is free: the offset that makes them
-    /// adjacent to a neighbour, or <see cref="NoHint"/>. ENOMEM beyond the limit, unless <paramref name="isPaid"/>: as much is freed at once.
+    /// adjacent to a neighbour, or <see cref="NoHint"/>. ENOMEM beyond the limit.
     /// </summary>
-    public Errno AllocateNear(ulong length, ulong hint, out ulong offset, bool isPaid = false)
+    public Errno AllocateNear(ulong length, ulong hint, out ulong offset, MemoryNeed need = MemoryNeed.Likely)
     {
+        offset = 0;
+        if (!MayAllocate(length, need))
+            return Errno.ENOMEM;
         lock (_lock)
         {
-            if (isPaid)
-                _charged += length;
-            else if (!TryCharge(length))
-            {
-                offset = 0;
-                return Errno.ENOMEM;
-            }
+            _charged += length;
             offset = hint;
             if ((hint < MemoryFile.Capacity && hint + length <= MemoryFile.Capacity && _free.TryTake(hint, hint + length))
                 || _free.TryTakeWithRoom(length, HomeSlot - Math.Min(length, HomeSlot / 2), HomeSlot, HomeStart, out offset)
@@ -99,10 +92,11 @@ internal sealed partial class FrameAllocator
     /// <summary>Gives allocated bytes one owner more, who frees them like the others. Charged anew: ENOMEM.</summary>
     public Errno Share(ulong offset, ulong length)
     {
+        if (!MayAllocate(length, MemoryNeed.Unlikely))
+            return Errno.ENOMEM;
         lock (_lock)
         {
-            if (!TryCharge(length))
-                return Errno.ENOMEM;
+            _charged += length;
             _shares.Pin(offset, offset + length);
             return Errno.OK;
         }
@@ -209,14 +203,6 @@ internal sealed partial class FrameAllocator
             lock (_lock)
                 Return(start, end);
         }
-    }
-
-    private bool TryCharge(ulong length)
-    {
-        if (length > Limit || _charged > Limit - length)
-            return false;
-        _charged += length;
-        return true;
     }
 
     private void Return(ulong start, ulong end)

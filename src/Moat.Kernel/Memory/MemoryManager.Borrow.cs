@@ -37,7 +37,7 @@ internal sealed partial class MemoryManager
         if (vma.SharesFrames)
             return Unshare(vma, start, end);
         Vma model = ModelOf(vma, start, end);
-        Errno error = MapPieces(model, copies: true);
+        Errno error = MapPieces(model, copies: true, isOwed: true);
         _vmas.Recycle(model);
         return error;
     }

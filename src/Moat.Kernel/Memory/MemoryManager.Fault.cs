@@ -113,6 +113,7 @@ internal sealed partial class MemoryManager
             MaxAccess = stack.MaxAccess,
             Flags = stack.Flags,
             Fixed = true,
+            IsOwed = true,
         };
         return MapLocked(in request).IsError ? null : _vmas.Find(address);
     }

@@ -130,7 +130,7 @@ internal sealed partial class MemoryManager
         if (vma.Kind == VmaKind.Frames)
         {
             Errno error = shares ? Frames.Share(offset, vma.Length)
-                : Frames.AllocateNear(vma.Length, copy.HintFor(vma.Start, vma.End), out offset);
+                : Frames.AllocateNear(vma.Length, copy.HintFor(vma.Start, vma.End), out offset, MemoryNeed.Unlikely);
             if (error != Errno.OK)
                 return error;
             if (!shares && !wipes && !Frames.Copy(vma.Offset, offset, vma.Length))

@@ -42,6 +42,9 @@ internal struct MapRequest
     /// <summary>Copy private writable pages of a file now rather than when they are written: most of them will be.</summary>
     public bool CopiesNow;
 
+    /// <summary>A fault makes it: the memory limit does not refuse it.</summary>
+    public bool IsOwed;
+
     /// <summary>Read, write, execute.</summary>
     public const MapAccess All = MapAccess.Read | MapAccess.Write | MapAccess.Execute;
 }
@@ -102,7 +105,7 @@ internal sealed partial class MemoryManager
         if (request.File is ZeroDevice || (request.File is null && (request.Flags & VmaFlags.Shared) != 0))
             error = ReplaceFile(model);
         if (error == Errno.OK)
-            error = MapPieces(model, copies: request.CopiesNow || request.Populate);
+            error = MapPieces(model, copies: request.CopiesNow || request.Populate, request.IsOwed);
         _vmas.Recycle(model);
         return error == Errno.OK ? start : error;
     }
@@ -164,7 +167,7 @@ internal sealed partial class MemoryManager
         model.FileOffset = 0;
         if (!model.IsShared)
             return Errno.OK;
-        Errno error = AnonymousShared.Create(Frames, model.Length, HintFor(model.Start, model.End), out AnonymousShared? memory);
+        Errno error = AnonymousShared.Create(Frames, model.Length, HintFor(model.Start, model.End), out AnonymousShared? memory, (model.Flags & VmaFlags.NoReserve) != 0 ? MemoryNeed.Unlikely : MemoryNeed.Likely);
         model.File = memory;
         return error;
     }
@@ -220,13 +223,13 @@ internal sealed partial class MemoryManager
     /// <summary>
     /// Makes the mapping that <paramref name="model"/> describes (range, access, flags, file), in place of all that is
     /// in its range: finds what is behind it, piece by piece, maps that in the guest, and enters it. <paramref name="copies"/>: private
-    /// writable pages of a file are copied rather than borrowed.
+    /// writable pages of a file are copied rather than borrowed. <paramref name="isOwed"/>: <see cref="MemoryNeed.Owed"/>.
     /// </summary>
-    private Errno MapPieces(Vma model, bool copies = false)
+    private Errno MapPieces(Vma model, bool copies = false, bool isOwed = false)
     {
         // Registered before what is replaced is discarded: a file that is mapped over itself stays alive.
         AddToFile(model);
-        Errno error = Prepare(model, copies);
+        Errno error = Prepare(model, copies, isOwed);
         if (error != Errno.OK)
         {
             FreeNewFrames();
@@ -293,7 +296,7 @@ internal sealed partial class MemoryManager
     }
 
     /// <summary>Fills the list of new pieces for <paramref name="model"/>; on failure the caller frees what is in it.</summary>
-    private Errno Prepare(Vma model, bool copies)
+    private Errno Prepare(Vma model, bool copies, bool isOwed)
     {
         if (model.Access == MapAccess.None || model.IsGuard)
         {
@@ -303,7 +306,8 @@ internal sealed partial class MemoryManager
         if (model.File is null || (copies && !model.IsShared && (model.Access & MapAccess.Write) != 0))
         {
             ulong hint = _hint != FrameAllocator.NoHint ? _hint : HintFor(model.Start, model.End);
-            Errno error = Frames.AllocateNear(model.Length, hint, out ulong offset);
+            MemoryNeed need = isOwed ? MemoryNeed.Owed : (model.Flags & VmaFlags.NoReserve) != 0 ? MemoryNeed.Unlikely : MemoryNeed.Likely;
+            Errno error = Frames.AllocateNear(model.Length, hint, out ulong offset, need);
             if (error != Errno.OK)
                 return error;
             AddPiece(model, model.Start, model.End, VmaKind.Frames).Offset = offset;

@@ -48,7 +48,7 @@ internal sealed partial class MemoryManager
     private Errno CopyShared(Vma vma)
     {
         // Paid for at the fork: what is given back below was charged to this address space too.
-        Errno error = Frames.AllocateNear(vma.Length, HintFor(vma.Start, vma.End), out ulong offset, isPaid: true);
+        Errno error = Frames.AllocateNear(vma.Length, HintFor(vma.Start, vma.End), out ulong offset, MemoryNeed.Owed);
         if (error == Errno.OK && !Frames.Copy(vma.Offset, offset, vma.Length))
             error = Errno.ENOMEM;
         else if (error == Errno.OK)

@@ -35,7 +35,7 @@ internal static class SystemSyscalls
         bytes.Clear();
         Span<ulong> words = MemoryMarshal.Cast<byte, ulong>(bytes);
         host[..8].CopyTo(words);
-        ulong limit = task.Sentry.Frames.Limit, used = task.Sentry.Frames.Charged;
+        ulong limit = task.Sentry.Frames.Limit, used = task.Sentry.Frames.Used;
         if (limit < words[4])
         {
             words[4] = limit;

@@ -66,17 +66,40 @@ public sealed unsafe class FrameAllocatorTests
     }
 
     [Fact]
-    public void TheLimitIsExact()
+    public void TheLimitIsOfTouchedMemory()
     {
         using MemoryFile file = MemoryFile.Create();
         FrameAllocator frames = new(file) { Limit = 10 * Page };
+        Assert.Equal(Errno.ENOMEM, frames.Allocate(11 * Page, out _));
         Assert.Equal(Errno.OK, frames.Allocate(6 * Page, out ulong first));
+        Assert.Equal(Errno.OK, frames.Allocate(5 * Page, out ulong third));
+        Bytes(frames, first, 6 * Page).Fill(1);
+        frames.Free(third, 5 * Page);
         Assert.Equal(Errno.ENOMEM, frames.Allocate(5 * Page, out _));
+        Assert.Equal(Errno.OK, frames.Allocate(11 * Page, out third, MemoryNeed.Unlikely));
+        frames.Free(third, 11 * Page);
         Assert.Equal(Errno.OK, frames.Allocate(4 * Page, out ulong second));
+        Bytes(frames, second, 4 * Page).Fill(1);
+        Assert.Equal(Errno.ENOMEM, frames.Allocate(Page, out _, MemoryNeed.Unlikely));
         Assert.Equal(Errno.ENOMEM, frames.AllocateNear(Page, FrameAllocator.NoHint, out _));
         frames.Free(first, 6 * Page);
         frames.Free(second, 4 * Page);
         Assert.Equal(Errno.OK, frames.Allocate(10 * Page, out _));
+    }
+
+    [Fact]
+    public void FilesInMemoryHaveALimitOfTheirOwn()
+    {
+        using MemoryFile file = MemoryFile.Create();
+        FrameAllocator frames = new(file) { Limit = 10 * Page, StorageLimit = 5 * Page };
+        Assert.Equal(Errno.OK, frames.AllocateStored(4 * Page, out ulong first));
+        Bytes(frames, first, 4 * Page).Fill(1);
+        Assert.Equal(Errno.OK, frames.AllocateStored(2 * Page, out ulong mapped, MemoryNeed.Unlikely));
+        Bytes(frames, mapped, 2 * Page).Fill(1);
+        Assert.Equal(Errno.ENOSPC, frames.AllocateStored(Page, out _));
+        frames.FreeStored(mapped, 2 * Page);
+        Assert.Equal(Errno.OK, frames.AllocateStored(Page, out _));
+        Assert.Equal(5 * Page, frames.Stored);
     }
 
     [Fact]

@@ -215,6 +215,8 @@ public sealed class MemoryManagerTests
         Assert.Equal(0UL, f.Frames.Charged);
         Assert.Equal(Errno.OK, f.Mm.Protect(at + (8 * Page), 60 * Page, RW));
         Assert.Equal(60 * Page, f.Frames.Charged);
+        for (ulong page = 8; page < 68; page++)
+            Assert.Equal(Errno.OK, f.Mm.Write(new UserPtr<int>(at + (page * Page)), 1));
         Assert.Equal(Errno.ENOMEM, f.Mm.Protect(at, 8 * Page, RW));
         Assert.Equal(Errno.OK, f.Mm.Write(new UserPtr<int>(at + (8 * Page)), 3));
         Assert.Equal(Errno.OK, f.Mm.Protect(at + (8 * Page), 60 * Page, MapAccess.None));

@@ -30,7 +30,7 @@ internal static class MemoryInfo
         Span<ulong> info = stackalloc ulong[14];
         HostSystem.GetSysInfo(info);
         // struct sysinfo: total, free, shared, buffers in words 4 to 7.
-        ulong total = info[4], free = info[5], used = sentry.Frames.Charged, limit = sentry.Frames.Limit;
+        ulong total = info[4], free = info[5], used = sentry.Frames.Used, limit = sentry.Frames.Limit;
         if (limit < total)
         {
             total = limit;
@@ -49,7 +49,7 @@ internal static class MemoryInfo
         foreach (string name in s_zeroAtEnd)
             Line(name, 0);
         Line("CommitLimit", total);
-        Line("Committed_AS", used);
+        Line("Committed_AS", sentry.Frames.Charged);
         Line("VmallocTotal", 34359738367UL * 1024);
         Line("VmallocUsed", 0);
         Line("VmallocChunk", 0);

@@ -92,7 +92,7 @@ internal partial class TmpDirectory : TmpInode
     public override Errno Create(string name, in NewInode what, out Inode? child)
     {
         child = null;
-        Errno error = Own();
+        Errno error = Tmp.Frames.HasRoomForName ? Own() : Errno.ENOSPC;
         if (error != Errno.OK)
             return error;
         TmpInode made = Tmp.Make(in what, Device);
@@ -115,7 +115,7 @@ internal partial class TmpDirectory : TmpInode
     public override Errno Link(string name, Inode target)
     {
         TmpInode linked = (TmpInode)target;
-        Errno error = Own();
+        Errno error = Tmp.Frames.HasRoomForName ? Own() : Errno.ENOSPC;
         if (error == Errno.OK)
             error = linked is TmpRegular regular ? regular.TakeName() : linked.AddLinks(1);
         if (error != Errno.OK)
@@ -208,6 +208,7 @@ internal partial class TmpDirectory : TmpInode
             Entry entry = new(name, inode, _nextCookie++);
             _names.Add(name, entry);
             _order.Add(entry);
+            Tmp.Frames.CountName(1);
         }
         Keep();
     }
@@ -249,6 +250,7 @@ internal partial class TmpDirectory : TmpInode
         if (!_names.Remove(name, out Entry? entry))
             return;
         entry.IsRemoved = true;
+        Tmp.Frames.CountName(-1);
         if (++_removed <= 32 || _removed <= _order.Count / 2)
             return;
         _order.RemoveAll(e => e.IsRemoved);

@@ -5,7 +5,7 @@ namespace Moat.Kernel.FileSystems.Tmp;
 
 /// <summary>
 /// Files in memory (tmpfs(5)). Data lies in pages of the memory file, so reading and writing is one copy and mappings show the very
-/// pages; its limit is the sandbox's memory limit.
+/// pages. All of a sandbox share one limit, half of its memory limit, for data and (a page each) for names.
 /// </summary>
 internal class TmpFileSystem : FileSystem
 {
@@ -53,8 +53,8 @@ internal class TmpFileSystem : FileSystem
     {
         const long TMPFS_MAGIC = 0x01021994;
         const ulong Page = FrameAllocator.PageSize;
-        ulong total = Math.Min(Frames.Limit, (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes) / Page;
-        ulong used = Math.Min(Frames.Charged / Page, total);
+        ulong total = Math.Min(Frames.StorageLimit, (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2) / Page;
+        ulong used = Math.Min(Frames.Stored / Page, total), names = Math.Min((ulong)Frames.Names, total);
         stat = new StatFs
         {
             f_type = TMPFS_MAGIC,
@@ -64,7 +64,7 @@ internal class TmpFileSystem : FileSystem
             f_bfree = total - used,
             f_bavail = total - used,
             f_files = total,
-            f_ffree = total - used,
+            f_ffree = total - names,
             f_fsid0 = (int)Device,
             f_namelen = 255,
         };

@@ -110,7 +110,7 @@ internal unsafe partial class TmpRegular
     /// Pages for writing from <paramref name="page"/> on: those that are there, or fresh ones in a hole, which mostly have no memory
     /// yet when <paramref name="fresh"/>. ENOSPC.
     /// </summary>
-    private Errno Provide(ulong page, ulong wanted, out ulong run, out ulong memory, out bool fresh)
+    private Errno Provide(ulong page, ulong wanted, out ulong run, out ulong memory, out bool fresh, MemoryNeed need = MemoryNeed.Likely)
     {
         fresh = false;
         run = _pages.Run(page, wanted, out memory);
@@ -123,7 +123,7 @@ internal unsafe partial class TmpRegular
         for (; run > 0; run /= 2)
         {
             fresh = !Tmp.Frames.MostlyKept(run << PageShift);
-            if (Tmp.Frames.Allocate(run << PageShift, out memory) == Errno.OK)
+            if (Tmp.Frames.AllocateStored(run << PageShift, out memory, need) == Errno.OK)
             {
                 _pages.Set(page, memory, run);
                 return Errno.OK;

@@ -18,7 +18,7 @@ internal partial class TmpRegular
         Errno error = Errno.ENXIO;
         if (page < end)
         {
-            error = Provide(page, Math.Min((length + PageMask) >> PageShift, end - page), out ulong run, out ulong memory, out _);
+            error = Provide(page, Math.Min((length + PageMask) >> PageShift, end - page), out ulong run, out ulong memory, out _, MemoryNeed.Unlikely);
             if (error == Errno.OK)
             {
                 // Pages that happen to follow each other in memory are one piece.

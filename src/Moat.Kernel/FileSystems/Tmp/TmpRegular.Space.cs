@@ -36,7 +36,7 @@ internal partial class TmpRegular
             return Errno.EOPNOTSUPP;
         ulong start = (ulong)offset, end = start + (ulong)length;
         // More than the machine has: refused before page after page is looked for.
-        if (action != FallocFlags.FALLOC_FL_PUNCH_HOLE && (ulong)length > Math.Min(Tmp.Frames.Limit, s_machine))
+        if (action != FallocFlags.FALLOC_FL_PUNCH_HOLE && (ulong)length > Math.Min(Tmp.Frames.StorageLimit, s_machine))
             return Errno.ENOSPC;
         bool extends = mode is 0 or FallocFlags.FALLOC_FL_ZERO_RANGE && (long)end > Size;
         Errno error = Errno.OK;
@@ -111,7 +111,7 @@ internal partial class TmpRegular
     private void FreePages(ulong first, ulong end)
     {
         while (_pages.Take(ref first, end, out ulong memory, out ulong count))
-            Tmp.Frames.Free(memory, count << PageShift);
+            Tmp.Frames.FreeStored(memory, count << PageShift);
     }
 
     /// <summary>Fills the holes with unwritten pages. ENOSPC: those that were made are taken back.</summary>
@@ -123,7 +123,7 @@ internal partial class TmpRegular
             ulong run = _pages.Run(page, Math.Min(end - page, MaxRun), out ulong memory);
             if (memory == 0)
             {
-                if (Tmp.Frames.Allocate(run << PageShift, out memory) != Errno.OK)
+                if (Tmp.Frames.AllocateStored(run << PageShift, out memory) != Errno.OK)
                 {
                     foreach ((ulong start, ulong count) in made ?? [])
                         FreePages(start, start + count);
