@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using Moat.Host;
 using Moat.Kernel;
+using Moat.Kernel.IoUring;
 using Moat.Kernel.Tasks;
 
 namespace Moat.Cli;
@@ -57,6 +58,8 @@ internal sealed class DoCommand : Command
 
     private readonly Option<bool> _stats = new("--stats") { Description = "At the end, say what was asked of Moat and how it was served" };
 
+    private readonly UringOptions _uring = new();
+
     private readonly Option<bool> _denyIoUring = new("--deny-host-io-uring") { Hidden = true };
 
     private readonly Argument<string[]> _program = new("PROGRAM")
@@ -80,6 +83,7 @@ internal sealed class DoCommand : Command
         Options.Add(_network);
         Options.Add(_watchdog);
         Options.Add(_stats);
+        _uring.AddTo(this);
         Options.Add(_denyIoUring);
         Arguments.Add(_program);
         SetAction(Run);
@@ -142,6 +146,8 @@ internal sealed class DoCommand : Command
             return $"--network: {network} is neither host nor none";
         if (parsed.GetValue(_watchdog) is not (null or "log" or "kill") and var watchdog)
             return $"--watchdog: {watchdog} is neither log nor kill";
+        if (_uring.Read(parsed, out UringSettings uring) is { } notUring)
+            return notUring;
         byte[][] arguments = ProcessBytes.LastArguments(_programArguments);
         options = new SentryOptions
         {
@@ -155,6 +161,7 @@ internal sealed class DoCommand : Command
             MemoryLimit = memory,
             TaskLimit = pids,
             Watchdog = parsed.GetValue(_watchdog) switch { "log" => WatchdogMode.Log, "kill" => WatchdogMode.Kill, _ => WatchdogMode.None },
+            Uring = uring,
             Network = parsed.GetValue(_network) == "none" ? NetworkMode.None : NetworkMode.Host,
         };
         return null;

@@ -38,6 +38,7 @@ internal static class Sandbox
             Log = DebugLog.Sink is null ? null : DebugLog.Write,
             Report = static text => Message.Fail(ExitCode.MoatFailure, text),
             Network = options.Network,
+            Uring = options.Uring,
             UringTrace = trace ? new UringTracer() : null,
         };
         Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out HostHandleCache handles, out string problem);

@@ -1,3 +1,4 @@
+using Moat.Kernel.IoUring;
 using Moat.Kernel.Tasks;
 
 namespace Moat.Kernel;
@@ -56,6 +57,9 @@ internal sealed record SentryOptions
 
     /// <summary>What is done about guest threads that are stuck in the sentry.</summary>
     public WatchdogMode Watchdog { get; init; }
+
+    /// <summary>Who may use io_uring, and for what.</summary>
+    public UringSettings Uring { get; init; } = UringSettings.Default;
 
     /// <summary>What AF_INET, AF_INET6 and AF_NETLINK reach.</summary>
     public NetworkMode Network { get; init; }

@@ -33,7 +33,7 @@ internal sealed partial class Ring
         Unsafe.As<ulong, IoUringProbe>(ref words[0]) = new IoUringProbe { last_op = (byte)OperationTable.Last, ops_len = (byte)known };
         for (int i = 0; i < known; i++)
         {
-            bool there = OperationTable.Operations[i] is not null;
+            bool there = OperationTable.Operations[i] is not null && task.Sentry.Uring.Policy?.Allows((IoUringOp)i) != false;
             Unsafe.As<ulong, IoUringProbeOp>(ref words[HeaderWords + i]) = new IoUringProbeOp
             {
                 op = (byte)i,
@@ -76,9 +76,9 @@ internal sealed partial class Ring
             nr_request_opcodes = (uint)OperationTable.Last + 1,
             nr_register_opcodes = (uint)IoUringRegisterOp.LAST,
             feature_flags = (ulong)Features,
-            ring_setup_flags = (ulong)KnownSetup,
+            ring_setup_flags = (ulong)AllowedSetup(task),
             enter_flags = 0xff,
-            sqe_flags = 0x7f,
+            sqe_flags = 0x7f & (ulong)(task.Sentry.Uring.Policy?.SqeFlags ?? (SqeFlags)0x7f),
             nr_query_opcodes = 1,
         };
         Span<byte> bytes = MemoryMarshal.AsBytes(new Span<IoUringQueryOpcode>(ref answer));

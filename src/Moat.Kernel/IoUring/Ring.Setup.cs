@@ -25,7 +25,7 @@ internal sealed partial class Ring
     {
         ring = null;
         IoUringSetup setup = (IoUringSetup)p.flags;
-        if ((p.resv0 | p.resv1 | p.resv2) != 0 || !IsValid(setup))
+        if ((p.resv0 | p.resv1 | p.resv2) != 0 || (setup & ~AllowedSetup(task)) != 0 || !IsValid(setup))
             return Errno.EINVAL;
         Errno e = LayOut(entries, setup, p.cq_entries, out RingLayout layout);
         if (e != Errno.OK)
@@ -139,10 +139,11 @@ internal sealed partial class Ring
         return Errno.OK;
     }
 
+    /// <summary>A flag that the sandbox denies is as good as one that a kernel does not know: programs can do without both.</summary>
+    private static IoUringSetup AllowedSetup(Task task) => KnownSetup & (task.Sentry.Uring.Policy?.Setup ?? KnownSetup);
+
     private static bool IsValid(IoUringSetup setup)
     {
-        if ((setup & ~KnownSetup) != 0)
-            return false;
         bool defer = Has(IoUringSetup.DEFER_TASKRUN), coop = Has(IoUringSetup.COOP_TASKRUN), flag = Has(IoUringSetup.TASKRUN_FLAG);
         if (Has(IoUringSetup.REGISTERED_FD_ONLY) && !Has(IoUringSetup.NO_MMAP))
             return false;

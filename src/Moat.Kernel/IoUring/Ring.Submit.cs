@@ -9,7 +9,10 @@ internal sealed partial class Ring
     private bool _failed;
     private Request[] _pool = new Request[64];
     private int _poolCount;
-    private readonly Operation?[] _operations = OperationTable.Operations;
+    private readonly Operation?[] _operations;
+
+    /// <summary>Flags of requests that the sandbox denies.</summary>
+    private readonly SqeFlags _deniedFlags;
 
     /// <summary>Requests that are not in the pool.</summary>
     private int _live;
@@ -145,7 +148,7 @@ internal sealed partial class Ring
         }
         if ((Setup & IoUringSetup.IOPOLL) != 0 && (op.Flags & OpFlags.IoPoll) == 0)
             return Errno.EINVAL;
-        if (_isRestricted && IsForbidden(in request.Sqe))
+        if ((flags & _deniedFlags) != 0 || (_isRestricted && IsForbidden(in request.Sqe)))
             return Errno.EACCES;
         if ((flags & SqeFlags.BUFFER_SELECT) != 0 && (op.Flags & OpFlags.BufferSelect) == 0)
             return Errno.EOPNOTSUPP;

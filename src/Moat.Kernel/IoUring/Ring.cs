@@ -31,7 +31,7 @@ internal sealed partial class Ring : AnonymousFile
     private Submitter? _origin;
     private bool _disabled;
 
-    /// <summary>Requests without flags need no second look: nobody traces or restricts them.</summary>
+    /// <summary>Requests without flags need no second look: nobody traces, restricts or denies them.</summary>
     private bool _submitsPlainly;
 
     /// <summary>The order in which rings were made, which is the order of their locks.</summary>
@@ -51,7 +51,9 @@ internal sealed partial class Ring : AnonymousFile
         _stats = new RingStatistics();
         _inlineCounts = _stats.Inline;
         _trace = sentry.UringTrace;
-        _submitsPlainly = _trace is null && (setup & IoUringSetup.IOPOLL) == 0;
+        _operations = sentry.Uring.Operations;
+        _deniedFlags = ~(sentry.Uring.Policy?.SqeFlags ?? ~SqeFlags.None);
+        _submitsPlainly = _trace is null && (setup & IoUringSetup.IOPOLL) == 0 && (_deniedFlags & SqeFlags.FIXED_FILE) == 0;
         int cores = Environment.ProcessorCount;
         _workers = new IoWorkQueue(sentry.UringWorkers, 4 * cores, MaxUnboundedWorkers);
     }

@@ -17,6 +17,9 @@ internal sealed partial class Sentry
     /// <summary>Threads for io_uring requests that may block.</summary>
     public WorkerPool UringWorkers { get; } = new("moat-iou-wrk", MaxUringWorkers);
 
+    /// <summary>Who may use io_uring, and for what.</summary>
+    public UringSettings Uring { get; init; } = UringSettings.Default;
+
     /// <summary>Is told of every SQE and CQE of rings made from now on; null: nobody.</summary>
     public IUringTrace? UringTrace { get; set; }
 

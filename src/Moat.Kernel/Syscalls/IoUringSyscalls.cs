@@ -9,10 +9,12 @@ internal static class IoUringSyscalls
 {
     private const string RegisterNote = "IOWQ_AFF, NAPI: have no effect; ZCRX_IFQ: no device has it";
 
-    /// <summary>io_uring_setup(2): EFAULT, EINVAL, ENOMEM, EMFILE.</summary>
+    /// <summary>io_uring_setup(2): EPERM (kernel.io_uring_disabled), EFAULT, EINVAL, ENOMEM, EMFILE.</summary>
     [Syscall(425, "io_uring_setup", Support.Full)]
     public static SysResult Setup(Task task, uint entries, UserPtr<IoUringParams> parameters)
     {
+        if (!task.Sentry.Uring.Admits(task.Credentials))
+            return Errno.EPERM;
         Errno e = task.Mm.Read(parameters, out IoUringParams p);
         if (e != Errno.OK)
             return e;
@@ -51,6 +53,8 @@ internal static class IoUringSyscalls
         op &= ~IoUringRegisterOp.USE_REGISTERED_RING;
         if (op >= IoUringRegisterOp.LAST)
             return Errno.EINVAL;
+        if (task.Sentry.Uring.Policy?.Allows(op) == false)
+            return Errno.EACCES;
         // Some need no ring.
         if (fd.Value == -1)
         {

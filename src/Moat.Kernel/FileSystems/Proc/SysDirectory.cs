@@ -24,7 +24,8 @@ internal static class SysDirectory
 
         StaticDirectory kernel = new(fs);
         kernel.Add("cap_last_cap", Value(fs, 40)).Add("core_pattern", Value(fs, "core")).Add("domainname", Value(fs, "(none)"))
-            .Add("hostname", Value(fs, HostSystem.GetHostName())).Add("io_uring_disabled", Value(fs, 0)).Add("io_uring_group", Value(fs, -1))
+            .Add("hostname", Value(fs, HostSystem.GetHostName()))
+            .Add("io_uring_disabled", Value(fs, (int)fs.Sentry.Uring.Access)).Add("io_uring_group", Value(fs, fs.Sentry.Uring.Group))
             .Add("msgmax", Value(fs, MessageQueues.MSGMAX)).Add("msgmnb", Value(fs, MessageQueues.MSGMNB)).Add("msgmni", Value(fs, MessageQueues.MSGMNI))
             .Add("ngroups_max", Value(fs, 65536)).Add("osrelease", Value(fs, SystemSyscalls.Release))
             .Add("ostype", Value(fs, "Linux")).Add("overflowgid", Value(fs, 65534)).Add("overflowuid", Value(fs, 65534))
