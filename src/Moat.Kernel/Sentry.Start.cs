@@ -56,6 +56,7 @@ internal sealed partial class Sentry : IDisposable
     internal bool StartFirst(Task task)
     {
         _first = task.Group;
+        TerminalSession?.Take(task.Group);
         task.Group.TryAdd(task);
         return Launch(task);
     }
@@ -98,7 +99,7 @@ internal sealed partial class Sentry : IDisposable
     {
         if (_first is not { } first)
             return false;
-        int group = GetForegroundGroup();
+        int group = TerminalSession?.ForegroundGroup ?? first.ProcessGroupId;
         Processes.SendToGroup(group, new SigInfo { Signo = signal, Code = Signal.SI_KERNEL });
         return signal == Signal.SIGTSTP && first.ProcessGroupId == group && first.Actions.Get(signal).Handler == SigAction.SIG_DFL;
     }

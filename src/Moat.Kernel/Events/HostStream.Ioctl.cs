@@ -1,6 +1,7 @@
 using Moat.Host;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
+using Moat.Kernel.Terminals;
 
 namespace Moat.Kernel.Events;
 
@@ -22,12 +23,13 @@ internal sealed partial class HostStream
         const uint TIOCSTI = 0x5412, TIOCLINUX = 0x541C, TIOCCONS = 0x541D;
         if (command is TIOCSTI or TIOCLINUX or TIOCCONS)
             return IsTerminal ? Errno.EPERM : Errno.ENOTTY;
-        if (command is TIOCGPGRP or TIOCSPGRP or TIOCGSID or TIOCSCTTY or TIOCNOTTY)
-            return IsTerminal ? ControlJobs(task, command, argument) : Errno.ENOTTY;
+        if (command is TerminalSession.TIOCGPGRP or TerminalSession.TIOCSPGRP or TerminalSession.TIOCGSID or TerminalSession.TIOCSCTTY
+            or TerminalSession.TIOCNOTTY)
+            return IsTerminal ? task.Sentry.TerminalSession!.Control(task, command, argument) : Errno.ENOTTY;
         if (!Describe(command, out int size, out Direction direction))
             return Errno.ENOTTY;
         bool changes = direction == Direction.Value || (direction == Direction.In && command != TIOCSWINSZ);
-        if (IsTerminal && changes && task.CheckForeground(Signal.SIGTTOU) is var stop && stop != Errno.OK)
+        if (IsTerminal && changes && task.CheckForeground(task.Sentry.TerminalSession!, Signal.SIGTTOU) is var stop && stop != Errno.OK)
             return stop;
         if (direction == Direction.Value)
             return FromHost(HostStreamCalls.IoctlValue(_fd, command, argument));
@@ -46,44 +48,7 @@ internal sealed partial class HostStream
         return copied != Errno.OK ? copied : result;
     }
 
-    private const uint TIOCSCTTY = 0x540E, TIOCGPGRP = 0x540F, TIOCSPGRP = 0x5410, TIOCNOTTY = 0x5422, TIOCGSID = 0x5429, TIOCSWINSZ = 0x5414;
-
-    /// <summary>
-    /// Job control as seen inside: the terminal belongs to the session of the sandbox's first process, which is in the foreground
-    /// until a shell says otherwise. To the host all of the sandbox is one job.
-    /// </summary>
-    private static SysResult ControlJobs(Task task, uint command, ulong argument)
-    {
-        Sentry sentry = task.Sentry;
-        int session = sentry.First?.SessionId ?? 0;
-        if (task.Group.SessionId != session)
-            return command is TIOCSCTTY ? Errno.EPERM : Errno.ENOTTY;
-        UserPtr<int> address = new(argument);
-        switch (command)
-        {
-            case TIOCGPGRP:
-                return task.Mm.Write(address, sentry.GetForegroundGroup());
-            case TIOCGSID:
-                return task.Mm.Write(address, session);
-            case TIOCSPGRP:
-                if (task.Mm.Read(address, out int wanted) != Errno.OK)
-                    return Errno.EFAULT;
-                if (task.CheckForeground(Signal.SIGTTOU) is var stop && stop != Errno.OK)
-                    return stop;
-                if (wanted < 0)
-                    return Errno.EINVAL;
-                ThreadGroup? member = sentry.Tasks.GetGroups().Find(g => g.ProcessGroupId == wanted);
-                if (member is null)
-                    return Errno.ESRCH;
-                if (member.SessionId != session)
-                    return Errno.EPERM;
-                sentry.ForegroundGroup = wanted;
-                return 0;
-            default:
-                // TIOCSCTTY of the terminal one has; TIOCNOTTY has no effect that anybody else could see.
-                return 0;
-        }
-    }
+    private const uint TIOCSWINSZ = 0x5414;
 
     /// <summary>The commands that are passed on: how many bytes they carry (struct termios 36, termio 18, termios2 44, winsize 8).</summary>
     private static bool Describe(uint command, out int size, out Direction direction)

@@ -124,15 +124,15 @@ internal sealed unsafe partial class HostStream : FileDescription, IWaitSource
 
     public override SysResult ReadNext(IoVector to, RwFlags flags)
     {
-        if (IsTerminal && Tasks.Task.Current is { } reader && reader.CheckForeground(Signal.SIGTTIN) is var stop && stop != Errno.OK)
+        if (IsTerminal && Tasks.Task.Current is { } reader && reader.CheckForeground(reader.Sentry.TerminalSession!, Signal.SIGTTIN) is var stop && stop != Errno.OK)
             return stop;
         return Done(to, ReadStream(to, flags));
     }
 
     public override SysResult WriteNext(IoVector from, RwFlags flags)
     {
-        if (IsTerminal && Tasks.Task.Current is { } writer && writer.Sentry.GetForegroundGroup() != writer.Group.ProcessGroupId
-            && StopsWriters && writer.CheckForeground(Signal.SIGTTOU) is var stop && stop != Errno.OK)
+        if (IsTerminal && Tasks.Task.Current is { } writer && writer.Sentry.TerminalSession!.ForegroundGroup != writer.Group.ProcessGroupId
+            && StopsWriters && writer.CheckForeground(writer.Sentry.TerminalSession, Signal.SIGTTOU) is var stop && stop != Errno.OK)
             return stop;
         return Done(from, WriteStream(from, flags | Appending));
     }

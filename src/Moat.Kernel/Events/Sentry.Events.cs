@@ -1,4 +1,6 @@
 using Moat.Kernel.Events;
+using Moat.Kernel.Terminals;
+using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel;
 
@@ -7,12 +9,21 @@ internal sealed partial class Sentry
     /// <summary>Wakes who waits for host descriptors.</summary>
     public HostNotifier Notifier { get; } = new();
 
-    /// <summary>The terminal's foreground process group (tcsetpgrp(3)); 0: the first process's.</summary>
-    public int ForegroundGroup { get; set; }
+    /// <summary>The terminal among the standard streams, or null.</summary>
+    public HostStreamInode? Terminal { get; private set; }
 
-    /// <summary>The process group that the terminal's signals go to, and that may read from it.</summary>
-    public int GetForegroundGroup() => ForegroundGroup != 0 ? ForegroundGroup : First?.ProcessGroupId ?? 0;
+    /// <summary>
+    /// That terminal as the first process's controlling terminal. To the host all of the sandbox is one job; which group is in the
+    /// foreground inside is the sandbox's own business.
+    /// </summary>
+    public TerminalSession? TerminalSession { get; private set; }
 
-    /// <summary>What /dev/tty opens: the terminal among the standard streams, or null.</summary>
-    public HostStreamInode? Terminal { get; set; }
+    /// <summary>Takes note of a standard stream that is a terminal; the first one counts.</summary>
+    public void UseTerminal(HostStreamInode terminal)
+    {
+        if (Terminal is not null)
+            return;
+        Terminal = terminal;
+        TerminalSession = new TerminalSession(terminal, terminal.GetStat(out FileStat stat) == Errno.OK ? stat.Rdev : 0);
+    }
 }

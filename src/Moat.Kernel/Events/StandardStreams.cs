@@ -7,7 +7,7 @@ internal static class StandardStreams
 {
     /// <summary>
     /// Puts the host's descriptors 0, 1 and 2 at the same numbers of a table that is empty. One that is not open on the host is
-    /// not open for the guest. The first that is a terminal is /dev/tty.
+    /// not open for the guest. The first that is a terminal becomes the controlling one.
     /// </summary>
     public static void Install(Sentry sentry, FdTable files)
     {
@@ -17,7 +17,7 @@ internal static class StandardStreams
             if (stream is null)
                 continue;
             if (stream.IsTerminal)
-                sentry.Terminal ??= (HostStreamInode)stream.Inode;
+                sentry.UseTerminal((HostStreamInode)stream.Inode);
             if (files.InstallAt(fd, stream, closeOnExec: false).IsError)
                 stream.DropReference();
         }

@@ -1,10 +1,11 @@
 using Moat.Kernel.FileSystems.Dev;
 using Moat.Kernel.FileSystems.Proc;
+using Moat.Kernel.Terminals;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.FileSystems;
 
-/// <summary>Mounts what every sandbox has besides its files: /dev, /dev/shm and /proc.</summary>
+/// <summary>Mounts what every sandbox has besides its files: /dev, /dev/pts, /dev/shm and /proc.</summary>
 internal static class GeneratedFileSystems
 {
     /// <summary>Errors are those of the mount point, which <paramref name="problem"/> names.</summary>
@@ -13,6 +14,10 @@ internal static class GeneratedFileSystems
         const MountFlags Plain = MountFlags.RelAtime | MountFlags.NoSuid;
         problem = "/dev";
         Errno error = VfsRoot.MountAt(mounts, new DevFileSystem(sentry), problem, Plain);
+        if (error != Errno.OK)
+            return error;
+        problem = "/dev/pts";
+        error = VfsRoot.MountAt(mounts, new PtsFileSystem(sentry, mounts), problem, Plain | MountFlags.NoExec);
         if (error != Errno.OK)
             return error;
         problem = "/dev/shm";

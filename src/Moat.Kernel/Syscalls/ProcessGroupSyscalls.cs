@@ -67,6 +67,7 @@ internal static class ProcessGroupSyscalls
                     return Errno.EPERM;
             }
             group.SessionId = group.ProcessGroupId = group.Id;
+            group.Terminal = null;
             return group.Id;
         }
     }

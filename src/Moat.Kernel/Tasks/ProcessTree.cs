@@ -26,6 +26,7 @@ internal sealed class ProcessTree(Sentry sentry)
             ThreadGroup maker = creator.Group;
             child.ProcessGroupId = maker.ProcessGroupId;
             child.SessionId = maker.SessionId;
+            child.Terminal = maker.Terminal;
             child.Parent = asSibling ? maker.Parent : maker;
             child.Creator = asSibling ? maker.Creator : creator;
             child.Parent?.Children.Add(child);
@@ -119,6 +120,9 @@ internal sealed class ProcessTree(Sentry sentry)
         lock (_lock)
         {
             group.HasEnded = true;
+            if (group.SessionId == group.Id)
+                group.Terminal?.LeaderEnded(group);
+            group.Terminal = null;
             ThreadGroup? heir = FindHeir(group);
             foreach (ThreadGroup child in group.Children)
             {

@@ -1,4 +1,5 @@
 using Moat.Kernel.Signals;
+using Moat.Kernel.Terminals;
 
 namespace Moat.Kernel.Tasks;
 
@@ -8,11 +9,11 @@ internal sealed partial class Task
     /// Job control (credentials(7)): a process in the background that reads from its terminal, or changes it, gets SIGTTIN or SIGTTOU with
     /// all of its group. OK: go on. ERESTARTSYS: the signal was sent. EIO: a read by whom the signal would not stop.
     /// </summary>
-    public Errno CheckForeground(int signal)
+    public Errno CheckForeground(TerminalSession terminal, int signal)
     {
-        Sentry sentry = Sentry;
-        if (sentry.First is not { } first || Group.SessionId != first.SessionId || Group.ProcessGroupId == sentry.GetForegroundGroup())
+        if (Group.Terminal != terminal || Group.ProcessGroupId == terminal.ForegroundGroup)
             return Errno.OK;
+        Sentry sentry = Sentry;
         if ((Blocked & Signal.Bit(signal)) != 0 || Group.Actions.Get(signal).Handler == SigAction.SIG_IGN)
             return signal == Signal.SIGTTIN ? Errno.EIO : Errno.OK;
         if (sentry.Processes.IsOrphaned(Group.ProcessGroupId, Group.SessionId))

@@ -1,5 +1,6 @@
 using Moat.Kernel.Memory;
 using Moat.Kernel.Signals;
+using Moat.Kernel.Terminals;
 
 namespace Moat.Kernel.Tasks;
 
@@ -18,6 +19,9 @@ internal sealed partial class ThreadGroup(Sentry sentry, int id)
 
     /// <summary>The session's id (getsid(2)).</summary>
     public int SessionId { get; set; } = id;
+
+    /// <summary>The controlling terminal, or null; changed under the process tree's lock.</summary>
+    public TerminalSession? Terminal { get; set; }
 
     /// <summary>Resource limits (getrlimit(2)).</summary>
     public ResourceLimits Limits { get; set; } = new();

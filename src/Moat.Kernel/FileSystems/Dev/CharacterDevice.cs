@@ -20,8 +20,8 @@ internal class CharacterDevice(FileSystem fileSystem, uint major, uint minor, Op
     }
 }
 
-/// <summary>/dev/tty: the terminal among the standard streams; ENXIO without one.</summary>
-internal sealed class TerminalDevice(FileSystem fileSystem, Sentry sentry)
+/// <summary>/dev/tty: the caller's controlling terminal; ENXIO without one.</summary>
+internal sealed class TerminalDevice(FileSystem fileSystem)
     : PseudoInode(fileSystem, FileMode.S_IFCHR | 0x1b6)
 {
     public override ulong Rdev { get; } = DeviceNumber.Make(5, 0);
@@ -29,7 +29,6 @@ internal sealed class TerminalDevice(FileSystem fileSystem, Sentry sentry)
     public override Errno Open(in Caller caller, VfsPath path, OpenFlags flags, out FileDescription? file)
     {
         file = null;
-        HostStreamInode? terminal = sentry.Terminal;
-        return terminal is null ? Errno.ENXIO : terminal.Open(in caller, path, flags, out file);
+        return caller.Task?.Group.Terminal is not { } terminal ? Errno.ENXIO : terminal.Inode.Open(in caller, path, flags, out file);
     }
 }

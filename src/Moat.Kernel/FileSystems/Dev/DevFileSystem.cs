@@ -1,3 +1,4 @@
+using Moat.Kernel.Terminals;
 using Moat.Kernel.Vfs;
 using Moat.Kernel.Vfs.Pseudo;
 
@@ -16,13 +17,14 @@ internal sealed class DevFileSystem : FileSystem
             .Add("full", new CharacterDevice(this, 1, 7, static (_, flags) => new ZeroFile(flags, isFull: true)))
             .Add("random", new CharacterDevice(this, 1, 8, static (_, flags) => new RandomFile(flags, hasReadiness: true)))
             .Add("urandom", new CharacterDevice(this, 1, 9, static (_, flags) => new RandomFile(flags, hasReadiness: false)))
-            .Add("tty", new TerminalDevice(this, sentry))
+            .Add("tty", new TerminalDevice(this))
             .Add("fd", new FixedLink(this, "/proc/self/fd"))
             .Add("stdin", new FixedLink(this, "/proc/self/fd/0"))
             .Add("stdout", new FixedLink(this, "/proc/self/fd/1"))
             .Add("stderr", new FixedLink(this, "/proc/self/fd/2"))
             .Add("shm", new DeviceDirectory(this, sentry, 0x3ff))
-            .Add("pts", new TerminalDirectory(this, sentry));
+            .Add("pts", new DeviceDirectory(this, sentry, 0x1ed))
+            .Add("ptmx", new PtyMultiplexer(this, sentry.Terminals));
         Root = root;
     }
 

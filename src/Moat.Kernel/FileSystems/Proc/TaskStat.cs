@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
+using Moat.Kernel.Terminals;
 using Moat.Kernel.Time;
 using Moat.Kernel.Vfs;
 
@@ -22,11 +23,11 @@ internal static class TaskStat
         MemoryUsage use = hasMemory ? mm.GetUsage() : default;
         ProgramArea program = hasMemory && ProcAccess.IsAllowed(in reader, task) ? mm.Program : new ProgramArea();
         group.Actions.GetSets(out ulong ignored, out ulong caught);
-        ulong terminal = group.Sentry.Terminal is { } t && t.GetStat(out FileStat stat) == Errno.OK ? stat.Rdev : 0;
+        TerminalSession? terminal = group.Terminal;
         ulong limit = group.Limits.Get(Resource.RLIMIT_RSS).Current;
         text.Append(CultureInfo.InvariantCulture, $"{task.Tid} ({TaskEntries.Text(task.Name)}) {task.StateLetter} {group.ParentId} {group.ProcessGroupId} {group.SessionId} ")
             // tty_nr, tpgid, flags, minflt, cminflt, majflt, cmajflt
-            .Append(CultureInfo.InvariantCulture, $"{(int)terminal} {(terminal == 0 ? -1 : group.Sentry.GetForegroundGroup())} 4194304 0 0 0 0 ")
+            .Append(CultureInfo.InvariantCulture, $"{(int)(terminal?.Device ?? 0)} {terminal?.ForegroundGroup ?? -1} 4194304 0 0 0 0 ")
             // utime, stime, cutime, cstime, priority, nice, num_threads, itrealvalue, starttime
             .Append(CultureInfo.InvariantCulture, $"{user / Tick} {system / Tick} {group.ChildTimes.User / Tick} {group.ChildTimes.System / Tick} {20 + task.Nice} {task.Nice} {group.ThreadCount} 0 {StartTicks(isProcess ? group.StartTime : task.StartTime)} ")
             // vsize, rss, rsslim, startcode, endcode, startstack, kstkesp, kstkeip
