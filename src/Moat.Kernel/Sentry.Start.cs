@@ -30,6 +30,7 @@ internal sealed partial class Sentry : IDisposable
     {
         SetMemoryLimit(options.MemoryLimit != 0 ? options.MemoryLimit : HostMemory.GetAvailable() / 8 * 7);
         TaskLimit = options.TaskLimit;
+        Platform.Lost = EndLost;
         files.Limit = (int)Math.Min(limits.Get(Resource.RLIMIT_NOFILE).Current, int.MaxValue);
         Errno error = LoadFirst(options, new Caller(credentials, fs, files, null), limits, out ProgramImage? image);
         if (error != Errno.OK)
@@ -42,6 +43,16 @@ internal sealed partial class Sentry : IDisposable
         Task task = new(group, id, image!.Memory, files, fs, credentials);
         task.SetImage(image);
         return StartFirst(task) ? Errno.OK : Errno.EAGAIN;
+    }
+
+    // Somebody on the host killed a stub process: to its guests that is a SIGKILL, wherever in the sentry they are.
+    private void EndLost(AddressSpace space)
+    {
+        foreach (ThreadGroup group in Tasks.GetGroups())
+        {
+            if (group.GetTasks() is [var task, ..] && task.Mm.Space == space)
+                group.BeginExit(Signal.SIGKILL);
+        }
     }
 
     private void SetMemoryLimit(ulong bytes)

@@ -31,6 +31,12 @@ public abstract class GuestPlatform : IDisposable
     /// <summary>First address above guest space, bytes; everything from here on is the platform's or the host's.</summary>
     public abstract ulong MaxAddress { get; }
 
+    /// <summary>
+    /// Told of each address space whose guest execution ended although nobody here asked for it, by <see cref="AddressSpace.Kill"/> or
+    /// Dispose: whatever its threads wait for outside the guest, they never run again. Called on a thread of the platform.
+    /// </summary>
+    public Action<AddressSpace>? Lost { get; set; }
+
     /// <summary>Makes an empty address space. Throws <see cref="HostException"/> when the host refuses.</summary>
     public abstract AddressSpace CreateAddressSpace();
 

@@ -131,15 +131,19 @@ internal sealed class StubKeeper : IDisposable
 
     private void Died(ulong name)
     {
+        TrapAddressSpace? space;
         lock (_gate)
         {
-            if (!_watched.Remove(name, out TrapAddressSpace? space))
+            if (!_watched.Remove(name, out space))
                 return;
             HostSyscall.EpollRemove(_epoll, space.PidFd);
 
             // Under the gate: Forget waits for it, and with Forget the address space that unmaps its slots.
             space.OnStubDeath();
         }
+
+        if (!space.IsKilled)
+            space.Platform.Lost?.Invoke(space);
     }
 
     private sealed class Job(TrapAddressSpace space)

@@ -25,7 +25,7 @@ public sealed unsafe partial class TrapAddressSpace : AddressSpace
     private int _disposed;
     private int _senders;
     private int _closing;
-    private volatile bool _dead;
+    private volatile bool _dead, _killed;
     private ulong _vdso;
 
     internal TrapAddressSpace(TrapPlatform platform)
@@ -58,11 +58,15 @@ public sealed unsafe partial class TrapAddressSpace : AddressSpace
 
     internal bool IsDead => _dead;
 
+    /// <summary>The sentry itself ends or has ended the stub.</summary>
+    internal bool IsKilled => _killed;
+
     /// <inheritdoc/>
     public override void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)
             return;
+        _killed = true;
         if (PidFd >= 0)
         {
             _platform.Keeper.Forget(this);
@@ -119,6 +123,7 @@ public sealed unsafe partial class TrapAddressSpace : AddressSpace
     /// <inheritdoc/>
     public override void Kill()
     {
+        _killed = true;
         Interlocked.Increment(ref _senders);
         if (Volatile.Read(ref _closing) == 0)
             HostSyscall.PidfdSendSignal(PidFd, SIGKILL);
