@@ -71,7 +71,7 @@ internal static class Sandbox
         forwarding.ForEach(f => f.Dispose());
         DebugLog.Write($"ended: {exit}");
         if (statistics)
-            StatisticsReport.Write(Console.Error, sentry.GetUringStatistics());
+            StatisticsReport.Write(Console.Error, sentry.GetUringStatistics(), options.Uring.Faults);
         return CodeOf(options, exit);
     }
 

@@ -11,12 +11,14 @@ internal static class StatisticsReport
 {
     private const int LongestTable = 12;
 
-    /// <summary>Writes it: system calls, and io_uring's requests if there were any.</summary>
-    public static void Write(TextWriter to, RingStatistics uring)
+    /// <summary>Writes it: system calls, io_uring's requests if there were any, and the faults that were asked for.</summary>
+    public static void Write(TextWriter to, RingStatistics uring, UringFaults? faults)
     {
         to.WriteLine();
         WriteCalls(to);
         WriteUring(to, uring);
+        if (faults is not null)
+            to.WriteLine($"injected with seed {faults.Seed}: {(faults.Describe() is { Length: > 0 } done ? done : "nothing")}");
     }
 
     private static void WriteUring(TextWriter to, RingStatistics uring)

@@ -22,11 +22,18 @@ internal sealed class UringOptions
         HelpName = "FILE",
     };
 
+    private readonly Option<string> _inject = new("--uring-inject")
+    {
+        Description = "Faults in io_uring requests, the same in each run: seed=N,short=P%,eagain=P%,eintr=P%,delay=P%[:TIME],reorder=P%,overflow=P%,op=NAME[+NAME]...",
+        HelpName = "SPEC",
+    };
+
     /// <summary>Makes them options of a command.</summary>
     public void AddTo(Command command)
     {
         command.Options.Add(_access);
         command.Options.Add(_policy);
+        command.Options.Add(_inject);
     }
 
     /// <summary>Reads what was given; null, or what is wrong with it.</summary>
@@ -38,7 +45,10 @@ internal sealed class UringOptions
         UringPolicy? policy = null;
         if (parsed.GetValue(_policy) is { } file && ReadPolicy(file, out policy) is { } problem)
             return problem;
-        settings = new UringSettings { Access = access, Group = group, Policy = policy };
+        UringFaults? faults = null;
+        if (parsed.GetValue(_inject) is { } spec && UringFaults.Read(spec, out faults) is { } unclear)
+            return $"--uring-inject: {unclear}";
+        settings = new UringSettings { Access = access, Group = group, Policy = policy, Faults = faults };
         return null;
     }
 

@@ -65,12 +65,15 @@ internal enum RequestFlags : uint
     /// <summary>Its CQE has a second half: <see cref="Request.Extra"/>.</summary>
     BigCqe = 1u << 20,
 
+    /// <summary>Something is to happen to it that somebody asked for: <see cref="Request.Fault"/>.</summary>
+    Injected = 1u << 30,
+
     /// <summary>Not served in place without ado.</summary>
     SlowOrAsync = SlowComplete | Polled | Worked,
 
     /// <summary>Anything but the plain path at completion.</summary>
     SlowComplete = AnyLink | CqeSkip | Fail | ArmLinkTimeout | LinkTimeoutArmed | NeedCleanup | Hashed | Inflight
-        | BigCqe,
+        | BigCqe | Injected,
 }
 
 /// <summary>Where a request is. Changes under the ring's lock, except that a worker moves its own to <see cref="WorkerDone"/>.</summary>
@@ -105,6 +108,9 @@ internal enum RequestState : byte
 
     /// <summary>The worker has finished and queued it.</summary>
     WorkerDone,
+
+    /// <summary>Complete, but put off by a fault.</summary>
+    Held,
 }
 
 /// <summary>
@@ -250,6 +256,9 @@ internal sealed class Request : WorkItem
 
     /// <summary>Chain in the cancel table.</summary>
     public Request? HashNext, HashPrevious;
+
+    /// <summary>What is planned for it; <see cref="RequestFlags.Injected"/>.</summary>
+    public Fault Fault;
 
     /// <summary>When it began to wait for something, host nanoseconds; 0: it did not.</summary>
     public long Started;

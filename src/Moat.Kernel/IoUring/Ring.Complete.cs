@@ -39,6 +39,8 @@ internal sealed partial class Ring
     {
         if ((request.Flags & RequestFlags.Hashed) != 0)
             Unhash(request);
+        if ((request.Flags & RequestFlags.Injected) != 0 && !PassFaults(request))
+            return;
         if ((request.Flags & (RequestFlags.CqeSkip | RequestFlags.BigCqe)) == RequestFlags.BigCqe)
             PostBig(request);
         else if ((request.Flags & RequestFlags.CqeSkip) == 0)

@@ -132,6 +132,9 @@ internal sealed partial class Ring
             case RequestState.Complete:
                 Complete(request);
                 break;
+            case RequestState.Held:
+                Release(request);
+                break;
             case RequestState.WorkerDone:
                 AfterWorker(request);
                 break;

@@ -52,8 +52,9 @@ internal sealed partial class Ring : AnonymousFile
         _inlineCounts = _stats.Inline;
         _trace = sentry.UringTrace;
         _operations = sentry.Uring.Operations;
+        _faults = sentry.Uring.Faults;
         _deniedFlags = ~(sentry.Uring.Policy?.SqeFlags ?? ~SqeFlags.None);
-        _submitsPlainly = _trace is null && (setup & IoUringSetup.IOPOLL) == 0 && (_deniedFlags & SqeFlags.FIXED_FILE) == 0;
+        _submitsPlainly = _trace is null && (setup & IoUringSetup.IOPOLL) == 0 && (_deniedFlags & SqeFlags.FIXED_FILE) == 0 && _faults is null;
         int cores = Environment.ProcessorCount;
         _workers = new IoWorkQueue(sentry.UringWorkers, 4 * cores, MaxUnboundedWorkers);
     }

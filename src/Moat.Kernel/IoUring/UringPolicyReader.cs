@@ -34,6 +34,9 @@ internal sealed class UringPolicyReader
         return null;
     }
 
+    /// <summary>The bits of an operation's name; 0 when there is none such.</summary>
+    public static ulong OperationsOf(string name) => new UringPolicyReader()._kinds[0].BitsOf(name);
+
     private string? ReadLine(string line)
     {
         int comment = line.IndexOf('#');

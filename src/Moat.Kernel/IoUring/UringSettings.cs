@@ -35,8 +35,11 @@ internal sealed class UringSettings
     /// <summary>What is allowed; null: everything.</summary>
     public UringPolicy? Policy { get; init; }
 
+    /// <summary>What goes wrong on purpose; null: nothing.</summary>
+    public UringFaults? Faults { get; init; }
+
     /// <summary>The operations by opcode, as rings find them: those that the policy denies are there, and refuse.</summary>
-    public Operation?[] Operations => _operations ??= Policy?.Restrict(OperationTable.Operations) ?? OperationTable.Operations;
+    public Operation?[] Operations => _operations ??= Build();
 
     /// <summary>True when somebody with these credentials may make a ring.</summary>
     public bool Admits(Credentials who) => Access switch
@@ -45,4 +48,10 @@ internal sealed class UringSettings
         UringAccess.Group => who.Has(Capability.CAP_SYS_ADMIN) || (Group != NoGroup && who.IsInGroup((uint)Group)),
         _ => false,
     };
+
+    private Operation?[] Build()
+    {
+        Operation?[] table = Faults?.Wrap(OperationTable.Operations) ?? OperationTable.Operations;
+        return Policy?.Restrict(table) ?? table;
+    }
 }

@@ -158,6 +158,17 @@ internal sealed partial class SocketMessage
         return CheckVectors(ranges.Length, isPinned: false);
     }
 
+    /// <summary>Only so many of the data are meant, fewer than there are.</summary>
+    public void Shorten(ulong length)
+    {
+        Length = length;
+        foreach (ref IoVec vector in _vectors.AsSpan(0, _vectorCount))
+        {
+            vector.Length = Math.Min(vector.Length, length);
+            length -= vector.Length;
+        }
+    }
+
     private Errno CheckVectors(int count, bool isPinned)
     {
         Span<IoVec> vectors = _vectors.AsSpan(0, count);

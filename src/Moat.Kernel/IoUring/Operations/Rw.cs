@@ -24,7 +24,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
     }
 
     /// <summary>True when data goes to the file.</summary>
-    protected bool IsWrite { get; } = isWrite;
+    public bool IsWrite { get; } = isWrite;
 
     /// <inheritdoc/>
     public sealed override Errno Prepare(Request request)
