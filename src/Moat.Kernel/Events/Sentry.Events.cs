@@ -9,6 +9,9 @@ internal sealed partial class Sentry
     /// <summary>Wakes who waits for host descriptors.</summary>
     public HostNotifier Notifier { get; } = new();
 
+    /// <summary>inotify descriptors and watches there are.</summary>
+    internal int InotifyInstances, InotifyWatches;
+
     /// <summary>The terminal among the standard streams, or null.</summary>
     public HostStreamInode? Terminal { get; private set; }
 

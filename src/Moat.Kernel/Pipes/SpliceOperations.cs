@@ -113,6 +113,7 @@ internal static class SpliceOperations
             wait = new SpliceWait(output, Writable);
             return written;
         }
+        FileOperations.Tell(output, done, write: true);
         return done;
     }
 
@@ -148,6 +149,7 @@ internal static class SpliceOperations
             if (got.Value < wanted)
                 break;
         }
+        FileOperations.Tell(input, done, write: false);
         return done;
     }
 

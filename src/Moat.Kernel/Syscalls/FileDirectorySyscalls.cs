@@ -42,6 +42,8 @@ internal static class FileDirectorySyscalls
                 file.Position = before;
         }
         ArrayPool<byte>.Shared.Return(buffer);
+        if (error == Errno.OK)
+            FileEvents.Read(file);
         file.DropReference();
         if (error != Errno.OK)
             return error;

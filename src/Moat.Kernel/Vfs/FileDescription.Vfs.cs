@@ -19,7 +19,8 @@ internal abstract partial class FileDescription
             {
                 VfsPath place = MakePlace();
                 Volatile.Write(ref _mount, place.Mount);
-                Interlocked.CompareExchange(ref _dentry, place.Dentry, null);
+                if (Interlocked.CompareExchange(ref _dentry, place.Dentry, null) is null)
+                    place.Inode.CountDescription(1);
             }
             return new VfsPath(_mount!, _dentry!);
         }
@@ -28,10 +29,14 @@ internal abstract partial class FileDescription
         set
         {
             value.Inode.AddUser();
+            value.Inode.CountDescription(1);
             _mount = value.Mount;
             Volatile.Write(ref _dentry, value.Dentry);
         }
     }
+
+    /// <summary>Its name, if it has been opened by one or somebody asked.</summary>
+    internal Dentry? KnownDentry => Volatile.Read(ref _dentry);
 
     /// <summary>Makes the place of what has no name anywhere.</summary>
     protected virtual VfsPath MakePlace() => AnonymousFileSystem.MakePlace(AnonymousName ?? "anon_inode:[unknown]");

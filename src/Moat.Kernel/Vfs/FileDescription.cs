@@ -198,7 +198,12 @@ internal abstract partial class FileDescription
             DropOwnLocks();
             DropClaim();
             Release();
-            _dentry?.Inode.DropUser();
+            if (_dentry is not { } place)
+                return;
+            place.Inode.DropUser();
+            place.Inode.CountDescription(-1);
+            if (FileEvents.IsActive && (Flags & OpenFlags.O_PATH) == 0)
+                FileEvents.Closed(place, CanWrite);
         }
     }
 }

@@ -20,6 +20,14 @@ internal static partial class FileOperations
     /// </summary>
     public static SysResult CopyPiece(FileDescription from, ref long fromOffset, FileDescription to, ref long toOffset, ulong length)
     {
+        SysResult copied = CopyUntold(from, ref fromOffset, to, ref toOffset, length);
+        Tell(from, in copied, write: false);
+        Tell(to, in copied, write: true);
+        return copied;
+    }
+
+    private static SysResult CopyUntold(FileDescription from, ref long fromOffset, FileDescription to, ref long toOffset, ulong length)
+    {
         if (from.HostDescriptor >= 0 && to.HostDescriptor >= 0 && toOffset >= 0)
         {
             long copied = HostFiles.CopyRange(from.HostDescriptor, fromOffset, to.HostDescriptor, toOffset, (long)Math.Min(length, MaxCount));

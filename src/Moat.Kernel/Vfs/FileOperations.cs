@@ -39,13 +39,11 @@ internal static partial class FileOperations
     {
         if (!file.CanRead)
             return Errno.EBADF;
-        if (offset == -1)
-            return file.ReadNext(to, flags);
-        if (!file.IsSeekable)
+        if (offset != -1 && !file.IsSeekable)
             return Errno.ESPIPE;
-        if ((ulong)offset + to.Remaining > long.MaxValue)
+        if (offset != -1 && (ulong)offset + to.Remaining > long.MaxValue)
             return Errno.EINVAL;
-        return file.Read(to, ref offset, flags);
+        return Move(file, to, offset, flags, write: false);
     }
 
     /// <summary>A read into inaccessible memory: it only fails if there is something to read. 0 or EFAULT.</summary>
@@ -61,13 +59,33 @@ internal static partial class FileOperations
     {
         if (!file.CanWrite)
             return Errno.EBADF;
-        if (offset == -1)
-            return file.WriteNext(from, flags);
-        if (!file.IsSeekable)
+        if (offset != -1 && !file.IsSeekable)
             return Errno.ESPIPE;
-        if ((ulong)offset + from.Remaining > long.MaxValue)
+        if (offset != -1 && (ulong)offset + from.Remaining > long.MaxValue)
             return Errno.EINVAL;
-        return file.Write(from, ref offset, flags);
+        return Move(file, from, offset, flags, write: true);
+    }
+
+    /// <summary>Reads or writes at the position (-1) or an offset, all checked, and tells who watches.</summary>
+    public static SysResult Move(FileDescription file, IoVector vector, long offset, RwFlags flags, bool write)
+    {
+        SysResult moved = offset == -1
+            ? write ? file.WriteNext(vector, flags) : file.ReadNext(vector, flags)
+            : write ? file.Write(vector, ref offset, flags) : file.Read(vector, ref offset, flags);
+        if (FileEvents.IsActive)
+            Tell(file, in moved, write);
+        return moved;
+    }
+
+    /// <summary>Tells who watches a file that bytes of it were read or written.</summary>
+    public static void Tell(FileDescription file, in SysResult moved, bool write)
+    {
+        if (moved.Value <= 0)
+            return;
+        if (write)
+            FileEvents.Written(file);
+        else
+            FileEvents.Read(file);
     }
 
     /// <summary>dup(2) and F_DUPFD: the lowest free number from a minimum on. EBADF, EMFILE, EINVAL.</summary>
@@ -159,7 +177,10 @@ internal static partial class FileOperations
             return Errno.EISDIR;
         if (offset > long.MaxValue - length)
             return Errno.EFBIG;
-        return file.Allocate((int)mode, offset, length);
+        SysResult result = file.Allocate((int)mode, offset, length);
+        if (!result.IsError)
+            FileEvents.Written(file);
+        return result;
     }
 
     /// <summary>posix_fadvise(2). ESPIPE for pipes, EINVAL for unknown advice.</summary>
@@ -184,6 +205,9 @@ internal static partial class FileOperations
             return Errno.EBADF;
         if (!file.CanWrite || !file.Inode.IsRegular)
             return Errno.EINVAL;
-        return file.Truncate(length).Error;
+        Errno error = file.Truncate(length).Error;
+        if (error == Errno.OK)
+            FileEvents.Written(file);
+        return error;
     }
 }

@@ -82,7 +82,7 @@ internal static partial class PathOperations
         mode &= PermissionBits;
         if (!who.Has(Capability.CAP_FSETID) && !who.IsInGroup(now.Gid))
             mode &= ~FileMode.S_ISGID;
-        return place.Inode.SetAttributes(new AttributeChange { Mask = AttributeMask.Mode, Mode = mode });
+        return Change(place, new AttributeChange { Mask = AttributeMask.Mode, Mode = mode });
     }
 
     /// <summary>chown of a place; uint.MaxValue leaves an id. Clears set-id bits of what is no directory.</summary>
@@ -108,7 +108,7 @@ internal static partial class PathOperations
             change.Mask |= AttributeMask.Mode;
             change.Mode = kept & PermissionBits;
         }
-        return place.Inode.SetAttributes(in change);
+        return Change(place, in change);
     }
 
     /// <summary>The mode after somebody without the right to keep it wrote or gave the file away (man 2 chown, 2 write).</summary>
@@ -155,7 +155,7 @@ internal static partial class PathOperations
             else if (times[1].Nanoseconds != UTIME_NOW)
                 change.Mtime = times[1];
         }
-        return place.Inode.SetAttributes(in change);
+        return Change(place, in change);
     }
 
     /// <summary>truncate(2).</summary>
@@ -175,7 +175,16 @@ internal static partial class PathOperations
         error = place.Inode.CheckAccess(caller.Credentials, AccessMask.Write);
         if (error == Errno.OK && place.Inode.IsBeingExecuted)
             return Errno.ETXTBSY;
-        return error == Errno.OK ? place.Inode.SetAttributes(new AttributeChange { Mask = AttributeMask.Size, Size = length }) : error;
+        return error == Errno.OK ? Change(place, new AttributeChange { Mask = AttributeMask.Size, Size = length }) : error;
+    }
+
+    /// <summary>Applies a change that is allowed, and tells who watches.</summary>
+    private static Errno Change(VfsPath place, in AttributeChange change)
+    {
+        Errno error = place.Inode.SetAttributes(in change);
+        if (error == Errno.OK)
+            FileEvents.Changed(place, in change);
+        return error;
     }
 
     /// <summary>chdir(2) to a place, checked.</summary>

@@ -66,9 +66,11 @@ internal static partial class PathOperations
                 return Errno.EPERM;
             string name = last.ToString();
             error = directory.Inode.Link(name, old.Inode);
-            if (error == Errno.OK)
-                directory.Dentry.Attach(name, old.Inode);
-            return error;
+            if (error != Errno.OK)
+                return error;
+            directory.Dentry.Attach(name, old.Inode);
+            FileEvents.Created(directory.Dentry, name, old.Inode, linked: true);
+            return Errno.OK;
         }
     }
 
@@ -97,9 +99,11 @@ internal static partial class PathOperations
                 what.LinkTarget = target;
                 string name = walker.Last.ToString();
                 error = directory.Inode.Create(name, in what, out Inode? made);
-                if (error == Errno.OK)
-                    place = new VfsPath(directory.Mount, directory.Dentry.Attach(name, made!));
-                return error;
+                if (error != Errno.OK)
+                    return error;
+                place = new VfsPath(directory.Mount, directory.Dentry.Attach(name, made!));
+                FileEvents.Created(directory.Dentry, name, made!);
+                return Errno.OK;
             }
         }
         finally

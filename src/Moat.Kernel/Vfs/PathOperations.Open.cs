@@ -174,6 +174,7 @@ internal static partial class PathOperations
             if (error != Errno.OK)
                 return error;
             place = new VfsPath(directory.Mount, directory.Dentry.Attach(text, made!));
+            FileEvents.Created(directory.Dentry, text, made!);
         }
         return OpenFound(in caller, place, flags, true, out file);
     }
@@ -242,6 +243,8 @@ internal static partial class PathOperations
         file!.Path = place;
         file.WasCreated = created;
         error = file.CanWrite ? file.Claim(execute: false) : Errno.OK;
+        if (error == Errno.OK)
+            FileEvents.Opened(file);
         if (error == Errno.OK && !truncate)
             return Errno.OK;
         if (error == Errno.OK)
@@ -250,7 +253,9 @@ internal static partial class PathOperations
         {
             file.DropReference();
             file = null;
+            return error;
         }
-        return error;
+        FileEvents.Written(file);
+        return Errno.OK;
     }
 }

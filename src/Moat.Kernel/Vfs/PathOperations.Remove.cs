@@ -64,9 +64,11 @@ internal static partial class PathOperations
     private static Errno RemoveLocked(VfsPath directory, Dentry victim)
     {
         Errno error = directory.Inode.Remove(victim.Name, victim.Inode);
-        if (error == Errno.OK)
-            directory.Dentry.Detach(victim);
-        return error;
+        if (error != Errno.OK)
+            return error;
+        directory.Dentry.Detach(victim);
+        FileEvents.Removed(directory.Dentry, victim);
+        return Errno.OK;
     }
 
     /// <summary>renameat2(2).</summary>
@@ -182,11 +184,14 @@ internal static partial class PathOperations
         if ((flags & RenameFlags.RENAME_EXCHANGE) != 0)
         {
             Dentry.Exchange(moved, replaced!);
-            return Errno.OK;
         }
-        if (replaced is not null)
-            to.Detach(replaced);
-        from.Move(moved, to, newName);
+        else
+        {
+            if (replaced is not null)
+                to.Detach(replaced);
+            from.Move(moved, to, newName);
+        }
+        FileEvents.Moved(from, oldName, to, newName, moved.Inode, replaced?.Inode, (flags & RenameFlags.RENAME_EXCHANGE) != 0);
         return Errno.OK;
     }
 

@@ -22,7 +22,11 @@ internal static partial class PathOperations
         if (place.Mount.IsReadOnly)
             return Errno.EROFS;
         Errno error = MayUseXattr(in caller, place.Inode, name, true);
-        return error == Errno.OK ? place.Inode.SetXattr(name, value, flags) : error;
+        if (error == Errno.OK)
+            error = place.Inode.SetXattr(name, value, flags);
+        if (error == Errno.OK)
+            FileEvents.Changed(place);
+        return error;
     }
 
     /// <summary>removexattr(2) of a place.</summary>
@@ -31,7 +35,11 @@ internal static partial class PathOperations
         if (place.Mount.IsReadOnly)
             return Errno.EROFS;
         Errno error = MayUseXattr(in caller, place.Inode, name, true);
-        return error == Errno.OK ? place.Inode.RemoveXattr(name) : error;
+        if (error == Errno.OK)
+            error = place.Inode.RemoveXattr(name);
+        if (error == Errno.OK)
+            FileEvents.Changed(place);
+        return error;
     }
 
     /// <summary>listxattr(2) of a place; trusted attributes are user 0's to see.</summary>

@@ -189,9 +189,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
             if (e != Errno.OK)
                 return e;
         }
-        if (offset == -1)
-            return IsWrite ? file.WriteNext(vector, rw) : file.ReadNext(vector, rw);
-        return IsWrite ? file.Write(vector, ref offset, rw) : file.Read(vector, ref offset, rw);
+        return FileOperations.Move(file, vector, offset, rw, IsWrite);
     }
 
     /// <summary>What was moved counts even when an error came after it; a short transfer breaks the chain.</summary>
