@@ -90,7 +90,8 @@ internal sealed partial class Ring
         {
             for (Request? r = _hash[i]; r is not null; r = r.HashNext)
             {
-                if (r.State == state && !r.CancelRequested && r.Op.Number != IoUringOp.LINK_TIMEOUT && match.Matches(r))
+                bool isThere = r.State == state || (state == RequestState.Worker && r.State == RequestState.WorkerDone);
+                if (isThere && !r.CancelRequested && r.Op.Number != IoUringOp.LINK_TIMEOUT && match.Matches(r))
                     return r;
             }
         }
@@ -111,7 +112,8 @@ internal sealed partial class Ring
     /// <summary>Takes one waiting request back; it completes with ECANCELED. 0, EALREADY or ENOENT. Under the lock.</summary>
     public SysResult CancelRequest(Request request)
     {
-        if (request.State == RequestState.Worker)
+        // What a worker has attempted and brings back may still be about to wait.
+        if (request.State is RequestState.Worker or RequestState.WorkerDone)
         {
             if (_workers.TryRemove(request))
             {
