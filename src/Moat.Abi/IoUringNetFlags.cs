@@ -43,6 +43,7 @@ public static class IoUringNetConst
 
     /// <summary>sqe.uring_cmd_flags: the buffer is a registered one.</summary>
     public const uint IORING_URING_CMD_FIXED = 1;
+    public const uint IORING_URING_CMD_MULTISHOT = 2;
 }
 
 /// <summary>struct io_uring_recvmsg_out: before name, control data and payload in the buffer of a multishot RECVMSG.</summary>

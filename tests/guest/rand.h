@@ -7,7 +7,7 @@
 #include "moat_test.h"
 
 static uint64_t rand_seed;
-static int rand_step;
+MT_UNUSED static int rand_step;
 static char rand_base[PATH_MAX + 8];
 
 static inline uint32_t pick(uint32_t n) { return (uint32_t)(mt_random(&rand_seed) >> 33) % n; }

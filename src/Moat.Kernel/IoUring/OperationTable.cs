@@ -60,7 +60,7 @@ internal static class OperationTable
         Row(IoUringOp.FALLOCATE, new Fallocate(), File | OpFlags.HashRegular);
         Row(IoUringOp.OPENAT, new OpenAt(withHow: false), OpFlags.None);
         Row(IoUringOp.CLOSE, new Close(), OpFlags.Locked);
-        Row(IoUringOp.FILES_UPDATE, new FilesUpdate(), OpFlags.Locked);
+        Row(IoUringOp.FILES_UPDATE, new FilesUpdate(), OpFlags.Locked | OpFlags.IoPoll);
         Row(IoUringOp.STATX, new StatxAt(), OpFlags.None);
         Row(IoUringOp.READ, new ReadWrite(isWrite: false), Read | OpFlags.BufferSelect);
         Row(IoUringOp.WRITE, new ReadWrite(isWrite: true), Write);
@@ -69,8 +69,8 @@ internal static class OperationTable
         Row(IoUringOp.OPENAT2, new OpenAt(withHow: true), OpFlags.None);
         Row(IoUringOp.EPOLL_CTL, new EpollCtl(), OpFlags.None);
         Row(IoUringOp.SPLICE, new SpliceOp(isTee: false), File | OpFlags.HashRegular | OpFlags.UnboundNonRegular);
-        Row(IoUringOp.PROVIDE_BUFFERS, new ProvideBuffers(), OpFlags.Locked);
-        Row(IoUringOp.REMOVE_BUFFERS, new RemoveBuffers(), OpFlags.Locked);
+        Row(IoUringOp.PROVIDE_BUFFERS, new ProvideBuffers(), OpFlags.Locked | OpFlags.IoPoll);
+        Row(IoUringOp.REMOVE_BUFFERS, new RemoveBuffers(), OpFlags.Locked | OpFlags.IoPoll);
         Row(IoUringOp.TEE, new SpliceOp(isTee: true), File | OpFlags.HashRegular | OpFlags.UnboundNonRegular);
         Row(IoUringOp.RENAMEAT, new RenameAt(), OpFlags.None);
         Row(IoUringOp.UNLINKAT, new UnlinkAt(), OpFlags.None);
@@ -90,7 +90,7 @@ internal static class OperationTable
         Row(IoUringOp.READV_FIXED, new ReadWriteVectorFixed(isWrite: false), Read);
         Row(IoUringOp.WRITEV_FIXED, new ReadWriteVectorFixed(isWrite: true), Write);
         Row(IoUringOp.PIPE, new MakePipe(), OpFlags.Locked);
-        Row(IoUringOp.MSG_RING, new MsgRing(), File);
+        Row(IoUringOp.MSG_RING, new MsgRing(), File | OpFlags.IoPoll);
         Row(IoUringOp.FIXED_FD_INSTALL, new FixedFdInstall(), File);
         const OpFlags Send = File | OpFlags.PollOut | OpFlags.IoPrio | OpFlags.UnboundNonRegular;
         const OpFlags Receive = File | OpFlags.PollIn | OpFlags.IoPrio | OpFlags.BufferSelect | OpFlags.UnboundNonRegular;
@@ -103,11 +103,12 @@ internal static class OperationTable
         Row(IoUringOp.RECV, new Recv(), Receive);
         Row(IoUringOp.SHUTDOWN, new Shutdown(), File);
         Row(IoUringOp.SOCKET, new SocketOp(), OpFlags.None);
-        Row(IoUringOp.URING_CMD, new UringCmd(), File, Support.Partial, "commands of sockets but TX_TIMESTAMP; no devices");
+        Row(IoUringOp.URING_CMD, new UringCmd(), File | OpFlags.BufferSelect | OpFlags.IoPoll, Support.Partial, "commands of sockets but TX_TIMESTAMP; no devices");
         Row(IoUringOp.SEND_ZC, new SendZc(isMessage: false), Send);
         Row(IoUringOp.SENDMSG_ZC, new SendZc(isMessage: true), Send);
         Row(IoUringOp.BIND, new Bind(), File);
         Row(IoUringOp.LISTEN, new Listen(), File);
+        Row(IoUringOp.RECV_ZC, new RecvZc(), Receive & ~OpFlags.BufferSelect, Support.Partial, "EINVAL: no queue of a device is the guest's");
         Row(IoUringOp.READ_MULTISHOT, new ReadMultishot(), File | OpFlags.PollIn | OpFlags.BufferSelect);
         return table;
     }

@@ -14,17 +14,24 @@ internal sealed class RegisteredBuffer
     private readonly ulong _address, _length;
     private int _references = 1;
 
-    private RegisteredBuffer(ulong address, ulong length)
+    private readonly MemoryManager _mm;
+    private LockedAccount? _account;
+
+    private RegisteredBuffer(MemoryManager mm, ulong address, ulong length)
     {
+        _mm = mm;
         _address = address;
         _length = length;
     }
 
+    /// <summary>The pages that it touches.</summary>
+    private ulong PinnedBytes => MemoryManager.PageUp((_address & (MemoryManager.PageSize - 1)) + _length);
+
     /// <summary>
     /// Pins a range; an empty one at 0 is no buffer (null). EFAULT for what is not writable, empty or larger than 1 GiB,
-    /// EOVERFLOW beyond the address space.
+    /// EOVERFLOW beyond the address space, ENOMEM beyond RLIMIT_MEMLOCK when it counts for an account.
     /// </summary>
-    public static Errno Create(Task task, IoVec range, out RegisteredBuffer? buffer)
+    public static Errno Create(Task task, IoVec range, LockedAccount? account, out RegisteredBuffer? buffer)
     {
         buffer = null;
         if (range.Base == 0)
@@ -33,11 +40,20 @@ internal sealed class RegisteredBuffer
             return Errno.EFAULT;
         if (range.Base > ulong.MaxValue - MemoryManager.PageUp(range.Length))
             return Errno.EOVERFLOW;
-        RegisteredBuffer made = new(range.Base, range.Length);
+        RegisteredBuffer made = new(task.Mm, range.Base, range.Length);
         Errno e = task.Mm.Pin(new UserPtr(range.Base), range.Length, MapAccess.Write, made._pin);
-        if (e == Errno.OK)
-            buffer = made;
-        return e;
+        if (e != Errno.OK)
+            return e;
+        e = account?.Charge(task, made.PinnedBytes) ?? Errno.OK;
+        if (e != Errno.OK)
+        {
+            made._pin.Dispose();
+            return e;
+        }
+        made._account = account;
+        task.Mm.CountPinned((long)made.PinnedBytes);
+        buffer = made;
+        return Errno.OK;
     }
 
     /// <summary>Appends the host spans of a guest range that lies within the buffer. EFAULT when it does not.</summary>
@@ -62,7 +78,10 @@ internal sealed class RegisteredBuffer
     /// <summary>A ring gives it back; the last one unpins.</summary>
     public void DropReference()
     {
-        if (Interlocked.Decrement(ref _references) == 0)
-            _pin.Dispose();
+        if (Interlocked.Decrement(ref _references) != 0)
+            return;
+        _pin.Dispose();
+        _account?.Uncharge(PinnedBytes);
+        _mm.CountPinned(-(long)PinnedBytes);
     }
 }

@@ -327,6 +327,14 @@ internal sealed class Request : WorkItem
             Flags = (Flags & ~RequestFlags.CqeSkip) | RequestFlags.SkipLinkCqes;
     }
 
+    /// <summary>It has ended otherwise than asked for, but that is no failure: the chain goes on.</summary>
+    public void ClearFail()
+    {
+        Flags &= ~RequestFlags.Fail;
+        if ((Flags & RequestFlags.SkipLinkCqes) != 0)
+            Flags = (Flags & ~RequestFlags.SkipLinkCqes) | RequestFlags.CqeSkip;
+    }
+
     /// <summary>Runs on a worker thread, without the ring's lock.</summary>
     public override void Run() => Ring.RunOnWorker(this);
 }

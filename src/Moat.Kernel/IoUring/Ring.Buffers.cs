@@ -223,28 +223,25 @@ internal sealed partial class Ring
         if (FindGroup(reg.bgid) is { } old && (old.Ring is not null || old.Count != 0))
             return Errno.EEXIST;
         bool isIncremental = (reg.flags & IoUringConst.IOU_PBUF_RING_INC) != 0;
+        bool isMapped = (reg.flags & IoUringConst.IOU_PBUF_RING_MMAP) != 0;
+        if (isMapped != (reg.ring_addr == 0))
+            return Errno.EFAULT;
+        if ((reg.ring_addr & (MemoryManager.PageSize - 1)) != 0)
+            return Errno.EINVAL;
         ulong bytes = reg.ring_entries * 16UL;
-        BufferRing ring;
-        if ((reg.flags & IoUringConst.IOU_PBUF_RING_MMAP) != 0)
+        e = Charge(task, bytes);
+        if (e != Errno.OK)
+            return e;
+        RingRegion? region = null;
+        PinnedMemory? memory = null;
+        e = isMapped ? AddRegion(bytes, out region, reg.bgid) : PinnedMemory.Create(task.Mm, reg.ring_addr, bytes, out memory);
+        if (e != Errno.OK)
         {
-            if (reg.ring_addr != 0)
-                return Errno.EFAULT;
-            e = AddRegion(bytes, out RingRegion? region, reg.bgid);
-            if (e != Errno.OK)
-                return e;
-            ring = new BufferRing(_sentry.Frames, region!, reg.ring_entries, isIncremental);
+            Uncharge(bytes);
+            return e;
         }
-        else
-        {
-            if (reg.ring_addr == 0)
-                return Errno.EFAULT;
-            if ((reg.ring_addr & (MemoryManager.PageSize - 1)) != 0)
-                return Errno.EINVAL;
-            e = PinnedMemory.Create(task.Mm, reg.ring_addr, bytes, out PinnedMemory? memory);
-            if (e != Errno.OK)
-                return e;
-            ring = new BufferRing(memory!, reg.ring_entries, isIncremental);
-        }
+        BufferRing ring = isMapped ? new BufferRing(_sentry.Frames, region!, reg.ring_entries, isIncremental)
+            : new BufferRing(memory!, reg.ring_entries, isIncremental);
         _groups[reg.bgid] = new BufferGroup(reg.bgid, ring);
         _lastGroup = null;
         return 0;
@@ -289,6 +286,7 @@ internal sealed partial class Ring
         if (ring.Region is not null)
             DropRegion(ring.Region);
         ring.Dispose();
+        Uncharge(ring.Entries * 16UL);
     }
 
     private void DropBuffers()

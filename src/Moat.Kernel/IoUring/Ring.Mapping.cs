@@ -1,4 +1,5 @@
 using Moat.Kernel.Memory;
+using Moat.Kernel.Tasks;
 using Moat.Platform;
 
 namespace Moat.Kernel.IoUring;
@@ -122,6 +123,23 @@ internal sealed partial class Ring : IMappable
             _regions.Remove(region);
         }
         _sentry.Frames.Free(region.Offset, region.Bytes);
+    }
+
+    /// <summary>Counts memory of the ring as locked. ENOMEM.</summary>
+    private Errno Charge(Task task, ulong bytes)
+    {
+        bytes = MemoryManager.PageUp(bytes);
+        Errno e = _account?.Charge(task, bytes) ?? Errno.OK;
+        if (e == Errno.OK)
+            _charged += bytes;
+        return e;
+    }
+
+    private void Uncharge(ulong bytes)
+    {
+        bytes = MemoryManager.PageUp(bytes);
+        _account?.Uncharge(bytes);
+        _charged -= bytes;
     }
 
     /// <summary>Gives all regions back; nobody maps the ring any more.</summary>

@@ -99,7 +99,7 @@ internal sealed partial class Ring
         e = MsgRing.Check(in sqe);
         if (e != Errno.OK)
             return e;
-        if (sqe.addr != IoUringConst.IORING_MSG_DATA)
+        if ((uint)sqe.addr != IoUringConst.IORING_MSG_DATA)
             return Errno.EINVAL;
         FileDescription? file = GetFile(task.Files, sqe.fd);
         if (file is null)

@@ -26,7 +26,12 @@ internal sealed partial class Ring
 
     private void SignalEventfd(bool fromWorker)
     {
-        if ((_eventfdAsync && !fromWorker) || (_memory.CqFlags & CqRingFlags.EVENTFD_DISABLED) != 0)
+        if (_eventfdAsync && !fromWorker)
+            return;
+        CqRingFlags flags;
+        lock (_cqLock)
+            flags = _memory.CqFlags;
+        if ((flags & CqRingFlags.EVENTFD_DISABLED) != 0)
             return;
         Volatile.Read(ref _eventfd)?.Signal();
     }

@@ -31,7 +31,7 @@ internal sealed partial class Ring
     }
 
     /// <summary>Pins the buffer of one entry of the guest's arrays; null for none. EFAULT, EOVERFLOW, ENOMEM, EINVAL (a tag without a buffer).</summary>
-    private static Errno ReadBuffer(Task task, ulong iovecs, ulong tags, uint index, out ResourceNode? node)
+    private Errno ReadBuffer(Task task, ulong iovecs, ulong tags, uint index, out ResourceNode? node)
     {
         node = null;
         IoVec range = default;
@@ -41,7 +41,7 @@ internal sealed partial class Ring
         e = ReadTag(task.Mm, tags, index, out ulong tag);
         if (e != Errno.OK)
             return e;
-        e = RegisteredBuffer.Create(task, range, out RegisteredBuffer? buffer);
+        e = RegisteredBuffer.Create(task, range, _account, out RegisteredBuffer? buffer);
         if (e != Errno.OK)
             return e;
         if (buffer is null)

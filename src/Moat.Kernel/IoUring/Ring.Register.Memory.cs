@@ -36,31 +36,25 @@ internal sealed partial class Ring
             return Errno.EINVAL;
         if (desc.size > Most)
             return Errno.E2BIG;
-        ParameterRegion made;
+        e = Charge(task, desc.size);
+        if (e != Errno.OK)
+            return e;
         RingRegion? region = null;
-        if (user)
-        {
-            e = PinnedMemory.Create(task.Mm, desc.user_addr, desc.size, out PinnedMemory? memory);
-            if (e != Errno.OK)
-                return e;
-            made = new ParameterRegion(memory!);
-        }
-        else
-        {
-            e = AddRegion(desc.size, out region);
-            if (e != Errno.OK)
-                return e;
+        PinnedMemory? memory = null;
+        e = user ? PinnedMemory.Create(task.Mm, desc.user_addr, desc.size, out memory) : AddRegion(desc.size, out region);
+        if (!user)
             desc.mmap_offset = IoUringConst.IORING_MAP_OFF_PARAM_REGION;
-            made = new ParameterRegion(_sentry.Frames, region!);
-        }
-        e = task.Mm.Write(at, desc);
+        if (e == Errno.OK)
+            e = task.Mm.Write(at, desc);
         if (e != Errno.OK)
         {
-            made.Dispose();
+            memory?.Dispose();
             if (region is not null)
                 DropRegion(region);
+            Uncharge(desc.size);
             return e;
         }
+        ParameterRegion made = user ? new ParameterRegion(memory!) : new ParameterRegion(_sentry.Frames, region!);
         lock (_regionsLock)
             _parameterRegion = region;
         _parameters = made;
@@ -78,6 +72,7 @@ internal sealed partial class Ring
         const IoUringSetup Kept = IoUringSetup.NO_SQARRAY | IoUringSetup.SQE128 | IoUringSetup.CQE32 | IoUringSetup.NO_MMAP | IoUringSetup.CQE_MIXED;
         if (!_defer)
             return Errno.EINVAL;
+        ulong former = _memory.Layout.RingBytes + _memory.Layout.SqesBytes;
         UserPtr<IoUringParams> at = new(argument.Address);
         Errno e = task.Mm.Read(at, out IoUringParams p);
         if (e != Errno.OK)
@@ -90,63 +85,68 @@ internal sealed partial class Ring
         if (e != Errno.OK)
             return e;
         FlushBatch();
-        RingMemory? memory;
-        RingRegion? ring = null, sqes = null;
-        if ((asked & IoUringSetup.NO_MMAP) != 0)
+        ulong bytes = layout.RingBytes + layout.SqesBytes;
+        e = Charge(task, bytes);
+        if (e != Errno.OK)
+            return e;
+        e = MakeRings(task, in layout, in p, out RingMemory? memory, out RingRegion? ring, out RingRegion? sqes);
+        if (e == Errno.OK)
         {
-            e = PinRings(task, in layout, p.cq_off.user_addr, p.sq_off.user_addr, out memory);
-            if (e != Errno.OK)
-                return e;
-        }
-        else
-        {
-            e = AddRegion(layout.RingBytes, out ring);
+            p.flags = (uint)asked;
+            p.sq_entries = layout.SqEntries;
+            p.cq_entries = layout.CqEntries;
+            memory!.DescribeTo(ref p);
+            e = task.Mm.Write(at, p);
             if (e == Errno.OK)
-                e = AddRegion(layout.SqesBytes, out sqes);
-            if (e != Errno.OK)
-            {
-                if (ring is not null)
-                    DropRegion(ring);
-                return e;
-            }
-            memory = new RingMemory(_sentry.Frames, in layout, ring!, sqes!);
+                e = Exchange(ref memory, ref ring, ref sqes);
         }
-        p.flags = (uint)asked;
-        p.sq_entries = layout.SqEntries;
-        p.cq_entries = layout.CqEntries;
-        memory!.DescribeTo(ref p);
-        e = task.Mm.Write(at, p);
-        if (e == Errno.OK)
-        {
-            lock (_cqLock)
-            {
-                e = memory.TakeOver(_memory, _sqHead, _cqTail);
-                if (e == Errno.OK)
-                    Exchange(memory, ring, sqes);
-            }
-        }
-        if (e == Errno.OK)
-            return 0;
-        memory.Unpin();
+        // What is in these now is not the ring's: the former ones, or those that are of no use.
+        memory?.Unpin();
         if (ring is not null)
             DropRegion(ring);
         if (sqes is not null)
             DropRegion(sqes);
+        Uncharge(e == Errno.OK ? former : bytes);
         return e;
     }
 
-    // The memory before stays until the ring ends: a worker may be about to set a flag in it.
-    private void Exchange(RingMemory memory, RingRegion? ring, RingRegion? sqes)
+    private Errno MakeRings(Task task, in RingLayout layout, in IoUringParams p, out RingMemory? memory, out RingRegion? ring, out RingRegion? sqes)
     {
-        _formerMemories.Add(_memory);
-        lock (_regionsLock)
-        {
-            _ringRegion = ring;
-            _sqesRegion = sqes;
-        }
-        Volatile.Write(ref _memory, memory);
-        _room = 0;
+        ring = sqes = null;
+        if ((Setup & IoUringSetup.NO_MMAP) != 0)
+            return PinRings(task, in layout, p.cq_off.user_addr, p.sq_off.user_addr, out memory);
+        memory = null;
+        Errno e = AddRegion(layout.RingBytes, out ring);
+        if (e == Errno.OK)
+            e = AddRegion(layout.SqesBytes, out sqes);
+        if (e == Errno.OK)
+            memory = new RingMemory(_sentry.Frames, in layout, ring!, sqes!);
+        return e;
     }
 
-    private readonly List<RingMemory> _formerMemories = [];
+    /// <summary>Takes what is in the rings over to others and uses those: the arguments are then the former ones. EOVERFLOW.</summary>
+    private Errno Exchange(ref RingMemory? memory, ref RingRegion? ring, ref RingRegion? sqes)
+    {
+        // With deferred work only the issuer waits, and it is here; others look at the rings under these locks alone.
+        lock (_cqLock)
+        {
+            lock (_flagsLock)
+            {
+                Errno e = memory!.TakeOver(_memory, _sqHead, _cqTail);
+                if (e != Errno.OK)
+                    return e;
+                (_memory, memory) = (memory, _memory);
+            }
+        }
+        lock (_regionsLock)
+        {
+            (_ringRegion, ring) = (ring, _ringRegion);
+            (_sqesRegion, sqes) = (sqes, _sqesRegion);
+        }
+        _room = 0;
+        return Errno.OK;
+    }
+
+    /// <summary>Held to set a flag in the rings where nothing else keeps them: a leaf.</summary>
+    private readonly Lock _flagsLock = new();
 }

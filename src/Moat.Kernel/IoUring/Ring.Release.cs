@@ -46,10 +46,9 @@ internal sealed partial class Ring
         Scratch.Dispose();
         DropBuffers();
         _memory?.Unpin();
-        foreach (RingMemory former in _formerMemories)
-            former.Unpin();
         _parameters?.Dispose();
         FreeRegions();
+        Uncharge(_charged);
         _sentry.RemoveRing(this);
     }
 

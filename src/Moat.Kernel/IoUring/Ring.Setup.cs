@@ -32,7 +32,7 @@ internal sealed partial class Ring
             return e;
         // A ring that starts disabled belongs to whoever enables it.
         bool owned = (setup & (IoUringSetup.SINGLE_ISSUER | IoUringSetup.R_DISABLED)) == IoUringSetup.SINGLE_ISSUER;
-        Ring made = new(task.Sentry, setup, owned ? task : null);
+        Ring made = new(task, setup, owned ? task : null);
         e = made.Allocate(task, in layout, in p);
         if (e == Errno.OK)
             e = made.Attach(task, in p);
@@ -74,7 +74,9 @@ internal sealed partial class Ring
 
     private Errno Allocate(Task task, in RingLayout layout, in IoUringParams p)
     {
-        Errno e;
+        Errno e = Charge(task, layout.RingBytes + layout.SqesBytes);
+        if (e != Errno.OK)
+            return e;
         if ((Setup & IoUringSetup.NO_MMAP) != 0)
         {
             e = PinRings(task, in layout, p.cq_off.user_addr, p.sq_off.user_addr, out RingMemory? memory);

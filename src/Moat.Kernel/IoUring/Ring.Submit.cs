@@ -127,6 +127,8 @@ internal sealed partial class Ring
             return e;
         if (request.Sqe.ioprio != 0 && (op.Flags & OpFlags.IoPrio) == 0)
             return Errno.EINVAL;
+        if ((Setup & IoUringSetup.IOPOLL) != 0 && (op.Flags & OpFlags.IoPoll) == 0)
+            return Errno.EINVAL;
         if (request.Sqe.personality != 0)
         {
             e = UsePersonality(request);
@@ -146,10 +148,6 @@ internal sealed partial class Ring
             request.Flags &= (RequestFlags)Known;
             return Errno.EINVAL;
         }
-        if ((Setup & IoUringSetup.IOPOLL) != 0 && (op.Flags & OpFlags.IoPoll) == 0)
-            return Errno.EINVAL;
-        if ((flags & _deniedFlags) != 0 || (_isRestricted && IsForbidden(in request.Sqe)))
-            return Errno.EACCES;
         if ((flags & SqeFlags.BUFFER_SELECT) != 0 && (op.Flags & OpFlags.BufferSelect) == 0)
             return Errno.EOPNOTSUPP;
         // Without a CQE for each request a drain could not be told apart from what it waits for.
@@ -161,6 +159,8 @@ internal sealed partial class Ring
                 return Errno.EOPNOTSUPP;
             BeginDrain();
         }
+        if ((flags & _deniedFlags) != 0 || (_isRestricted && IsForbidden(in request.Sqe)))
+            return Errno.EACCES;
         if (_drainActive)
             request.Flags |= RequestFlags.ForceAsync;
         if (_drainNext && _chainHead is null)

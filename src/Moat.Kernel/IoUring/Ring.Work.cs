@@ -224,7 +224,9 @@ internal sealed partial class Ring
 
     private void MarkDeferredWork()
     {
-        if ((Setup & IoUringSetup.TASKRUN_FLAG) != 0)
+        if ((Setup & IoUringSetup.TASKRUN_FLAG) == 0)
+            return;
+        lock (_flagsLock)
             _memory.SetSqFlags(SqRingFlags.TASKRUN);
     }
 

@@ -23,6 +23,12 @@ internal sealed partial class Ring : AnonymousFile
     private readonly bool _defer, _submitAll;
     private readonly IoWorkQueue _workers;
 
+    /// <summary>Where the memory of rings and buffers counts; null: nowhere.</summary>
+    private readonly LockedAccount? _account;
+
+    /// <summary>Bytes that count, but for registered buffers: each has its own.</summary>
+    private ulong _charged;
+
     /// <summary>Workers of one ring that may wait for ever.</summary>
     private const int MaxUnboundedWorkers = 256;
 
@@ -39,10 +45,11 @@ internal sealed partial class Ring : AnonymousFile
 
     private static long s_lastNumber;
 
-    private Ring(Sentry sentry, IoUringSetup setup, Task? issuer)
+    private Ring(Task maker, IoUringSetup setup, Task? issuer)
         : base(OpenFlags.O_RDWR, "[io_uring]")
     {
-        _sentry = sentry;
+        Sentry sentry = _sentry = maker.Sentry;
+        _account = sentry.LockedMemory.For(maker);
         Setup = setup;
         _issuer = issuer;
         _defer = (setup & IoUringSetup.DEFER_TASKRUN) != 0;
@@ -73,6 +80,15 @@ internal sealed partial class Ring : AnonymousFile
 
     /// <inheritdoc/>
     public override PollEvents Poll()
+    {
+        if (!_defer)
+            return PollNow();
+        // Rings that defer work can be replaced by others (RESIZE_RINGS) meanwhile.
+        lock (_cqLock)
+            return PollNow();
+    }
+
+    private PollEvents PollNow()
     {
         PollEvents ready = PollEvents.None;
         if (_memory.SqTail - Volatile.Read(ref _sqHead) < _memory.SqEntries)

@@ -14,6 +14,9 @@ internal sealed partial class Sentry
     /// <summary>Runs the work of rings that nobody else comes by to run.</summary>
     public UringThread UringThread { get; } = new();
 
+    /// <summary>What users' rings hold of locked memory.</summary>
+    public LockedMemory LockedMemory { get; } = new();
+
     /// <summary>Threads for io_uring requests that may block.</summary>
     public WorkerPool UringWorkers { get; } = new("moat-iou-wrk", MaxUringWorkers);
 

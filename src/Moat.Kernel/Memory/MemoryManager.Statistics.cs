@@ -5,6 +5,14 @@ internal sealed partial class MemoryManager
     /// <summary>Bytes that are locked (mlock(2)).</summary>
     public ulong LockedBytes { get; private set; }
 
+    /// <summary>Bytes of registered buffers, whole pages, each as often as it is registered.</summary>
+    public ulong PinnedBytes => (ulong)Interlocked.Read(ref _pinnedBytes);
+
+    private long _pinnedBytes;
+
+    /// <summary>Counts a buffer that is registered, or no longer.</summary>
+    public void CountPinned(long bytes) => Interlocked.Add(ref _pinnedBytes, bytes);
+
     /// <summary>Bytes mapped now (VmSize).</summary>
     public ulong TotalBytes => _vmas.TotalBytes;
 

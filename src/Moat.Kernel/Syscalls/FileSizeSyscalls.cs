@@ -54,8 +54,7 @@ internal static class FileSizeSyscalls
         FileDescription? file = task.Files.Get(fd.Value);
         if (file is null)
             return Errno.EBADF;
-        SysResult result = (mode & FallocFlags.FALLOC_FL_KEEP_SIZE) == 0 && offset >= 0 && length > 0 && offset <= long.MaxValue - length
-            ? FileOperations.LimitSize(task, file, offset + length) : Errno.OK;
+        SysResult result = FileOperations.LimitAllocation(task, file, mode, offset, length);
         if (!result.IsError)
             result = FileOperations.Allocate(file, mode, offset, length);
         file.DropReference();

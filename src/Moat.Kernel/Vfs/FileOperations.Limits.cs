@@ -36,6 +36,11 @@ internal static partial class FileOperations
         return signals ? Exceeded(task) : Errno.EFBIG;
     }
 
+    /// <summary>As above, for what fallocate(2) may make of the file.</summary>
+    public static Errno LimitAllocation(Task task, FileDescription file, FallocFlags mode, long offset, long length, bool signals = true)
+        => (mode & FallocFlags.FALLOC_FL_KEEP_SIZE) == 0 && offset >= 0 && length > 0 && offset <= long.MaxValue - length
+            ? LimitSize(task, file, offset + length, signals) : Errno.OK;
+
     /// <summary>As above, for a file of a known size.</summary>
     public static Errno LimitSize(Task task, long now, long size)
         => size > now && (ulong)size > task.Group.Limits.FileSize ? Exceeded(task) : Errno.OK;

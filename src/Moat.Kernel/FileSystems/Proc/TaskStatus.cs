@@ -57,7 +57,7 @@ internal static class TaskStatus
         Line(text, "VmPeak", Math.Max(use.Peak, use.Size));
         Line(text, "VmSize", use.Size);
         Line(text, "VmLck", use.Locked);
-        Line(text, "VmPin", 0);
+        Line(text, "VmPin", mm.PinnedBytes);
         Line(text, "VmHWM", use.PeakResident);
         Line(text, "VmRSS", use.Resident);
         Line(text, "RssAnon", use.ResidentAnonymous);

@@ -66,6 +66,13 @@ internal abstract class FutexWaitOperation : Operation
         request.Ring.Complete(request);
     }
 
+    /// <summary>A wait that was taken back has not failed.</summary>
+    public sealed override void OnFail(Request request)
+    {
+        if (request.State == RequestState.PollArmed)
+            request.ClearFail();
+    }
+
     private static int CancelAll(Request request, int count)
     {
         FutexTable table = request.Task.Sentry.Futexes;

@@ -21,19 +21,20 @@ internal sealed class MsgRing : Operation
     {
         if (request.File is not Ring target)
             return request.Done(Errno.EBADFD);
-        if (request.Sqe.addr == IoUringConst.IORING_MSG_DATA)
+        uint command = (uint)request.Sqe.addr;
+        if (command == IoUringConst.IORING_MSG_DATA)
         {
             return PostData(request.Task, target, in request.Sqe, (flags & IssueFlags.Unlocked) != 0) is { } posted ? request.Done(posted)
                 : IssueStatus.WouldBlock;
         }
-        return request.Sqe.addr == IoUringConst.IORING_MSG_SEND_FD ? SendFile(request, target, flags) : request.Done(Errno.EINVAL);
+        return command == IoUringConst.IORING_MSG_SEND_FD ? SendFile(request, target, flags) : request.Done(Errno.EINVAL);
     }
 
     /// <summary>sqe.len and sqe.off become the target's cqe.res and cqe.user_data; sqe.file_index its flags. EINVAL, EBADFD (disabled); null: not now.</summary>
     public static SysResult? PostData(Task sender, Ring target, in IoUringSqe sqe, bool waits)
     {
         bool pass = (sqe.msg_ring_flags & IoUringConst.IORING_MSG_RING_FLAGS_PASS) != 0;
-        if (sqe.addr3 != 0 || (sqe.msg_ring_flags & ~IoUringConst.IORING_MSG_RING_FLAGS_PASS) != 0 || (!pass && sqe.file_index != 0))
+        if ((uint)sqe.addr3 != 0 || (sqe.msg_ring_flags & ~IoUringConst.IORING_MSG_RING_FLAGS_PASS) != 0 || (!pass && sqe.file_index != 0))
             return (SysResult)Errno.EINVAL;
         if (target.IsDisabled)
             return (SysResult)Errno.EBADFD;

@@ -25,7 +25,7 @@ internal abstract class ReceiveOperation : NetOperation
     public sealed override Errno Prepare(Request request)
     {
         ref IoUringSqe sqe = ref request.Sqe;
-        if (sqe.addr2 != 0)
+        if (sqe.addr2 != 0 || (int)sqe.len < 0)
             return Errno.EINVAL;
         RecvSendFlags how = HowOf(request);
         if ((how & ~KnownFlags) != 0)
@@ -245,6 +245,16 @@ internal sealed class Recv : ReceiveOperation
         request.Length -= Math.Min(received, request.Length);
         return request.Length == 0;
     }
+}
+
+/// <summary>IORING_OP_RECV_ZC needs a queue of a network device that is registered for it (IORING_REGISTER_ZCRX_IFQ), and the guest has none.</summary>
+internal sealed class RecvZc : Operation
+{
+    /// <inheritdoc/>
+    public override Errno Prepare(Request request) => Errno.EINVAL;
+
+    /// <summary>Never gets here.</summary>
+    public override IssueStatus Issue(Request request, IssueFlags flags) => request.Done(Errno.EINVAL);
 }
 
 /// <summary>IORING_OP_RECVMSG: sqe.addr is a struct msghdr.</summary>

@@ -79,7 +79,22 @@ internal abstract class SendOperation : NetOperation
         {
             result = message.TrySend(socket);
         }
-        return Finish(request, socket, result);
+        IssueStatus status = Finish(request, socket, result);
+        return (how & RecvSendFlags.BUNDLE) != 0 ? SendRest(request, socket, status, flags) : status;
+    }
+
+    /// <summary>A bundle without provided buffers goes on with what is left of its buffer: an empty send, the last.</summary>
+    private static IssueStatus SendRest(Request request, Socket socket, IssueStatus status, IssueFlags flags)
+    {
+        if (status != IssueStatus.Done || request.Result <= 0 || (flags & IssueFlags.Unlocked) != 0
+            || !request.Ring.PostMore(request, request.Result, CqeFlags.MORE))
+        {
+            return status;
+        }
+        SocketMessage message = request.Message!;
+        message.Done = 0;
+        Errno error = message.SetRange(new UserPtr(request.Sqe.addr), 0);
+        return error == Errno.OK ? Finish(request, socket, message.TrySend(socket)) : request.Done(error);
     }
 
     private static bool ImportFixed(Request request, SocketMessage message, IssueFlags flags)
@@ -176,7 +191,8 @@ internal sealed class Send : SendOperation
     protected override RecvSendFlags KnownFlags => RecvSendFlags.POLL_FIRST | RecvSendFlags.BUNDLE | RecvSendFlags.SEND_VECTORIZED;
 
     /// <inheritdoc/>
-    protected override Errno PrepareMessage(Request request, SocketMessage message) => PreparePlain(request, message);
+    protected override Errno PrepareMessage(Request request, SocketMessage message)
+        => (int)request.Sqe.len < 0 ? Errno.EINVAL : PreparePlain(request, message);
 }
 
 /// <summary>IORING_OP_SENDMSG: sqe.addr is a struct msghdr.</summary>
@@ -187,7 +203,7 @@ internal sealed class SendMsg : SendOperation
 
     /// <inheritdoc/>
     protected override Errno PrepareMessage(Request request, SocketMessage message)
-        => request.Sqe.addr2 != 0 || request.Sqe.file_index != 0 ? Errno.EINVAL : message.ReadForSend(new UserPtr<MsgHdr>(request.Sqe.addr));
+        => request.Sqe.addr2 != 0 || request.Sqe.file_index != 0 || (int)request.Sqe.len < 0 ? Errno.EINVAL : message.ReadForSend(new UserPtr<MsgHdr>(request.Sqe.addr));
 }
 
 /// <summary>
@@ -231,6 +247,6 @@ internal sealed class SendZc(bool isMessage) : SendOperation
     public override void Cleanup(Request request)
     {
         bool report = (HowOf(request) & RecvSendFlags.ZC_REPORT_USAGE) != 0;
-        request.Ring.PostNotification(request, report && request.Result >= 0 ? unchecked((int)IoUringNetConst.IORING_NOTIF_USAGE_ZC_COPIED) : 0);
+        request.Ring.PostNotification(request, report ? unchecked((int)IoUringNetConst.IORING_NOTIF_USAGE_ZC_COPIED) : 0);
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Moat.Kernel.Events;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
@@ -116,9 +117,12 @@ internal abstract class RwOperation(bool isWrite) : Operation
         FileDescription file = request.File!;
         if (file.Waiters is null)
             return IsWrite ? request.Done(error) : Finish(request, FileOperations.ReadNothing(file, (long)request.Sqe.off));
-        PollEvents ready = (IsWrite ? PollEvents.POLLOUT : PollEvents.POLLIN) | PollEvents.POLLERR | PollEvents.POLLHUP;
-        return (file.Poll() & ready) == 0 ? IssueStatus.WouldBlock : request.Done(error);
+        return IsReady(file) ? request.Done(error) : IssueStatus.WouldBlock;
     }
+
+    /// <summary>True when a wait for the file would be over. Those that can be waited for but not read or written fail only then.</summary>
+    private bool IsReady(FileDescription file)
+        => (file.Poll() & ((IsWrite ? PollEvents.POLLOUT : PollEvents.POLLIN) | PollEvents.POLLERR | PollEvents.POLLHUP)) != 0;
 
     private IssueStatus Transfer(Request request, IoVector vector, IssueFlags flags)
     {
@@ -136,6 +140,8 @@ internal abstract class RwOperation(bool isWrite) : Operation
         {
             SysResult moved = Move(request, file, vector, rw, inPlace);
             if (moved.Error == Errno.EAGAIN && (request.Flags & RequestFlags.NoWait) == 0)
+                return IssueStatus.WouldBlock;
+            if (moved.Error == Errno.EINVAL && (flags & IssueFlags.NonBlock) != 0 && file is (Ring or Epoll or PidFd) && !IsReady(file))
                 return IssueStatus.WouldBlock;
             if (moved.IsError)
                 return Finish(request, moved);
@@ -155,12 +161,6 @@ internal abstract class RwOperation(bool isWrite) : Operation
         if (IsWrite ? !file.CanWrite : !file.CanRead)
             return Errno.EBADF;
         RwFlags rw = (RwFlags)request.Sqe.rw_flags;
-        // A ring that polls for completions needs files that can be polled so; no other takes the flag for it.
-        bool polls = (request.Ring.Setup & IoUringSetup.IOPOLL) != 0;
-        if (polls && (!file.IsRegular || (file.Flags & OpenFlags.O_DIRECT) == 0))
-            return Errno.EOPNOTSUPP;
-        if (!polls && (rw & RwFlags.RWF_HIPRI) != 0)
-            return Errno.EINVAL;
         if (rw != RwFlags.None)
         {
             Errno e = FileOperations.CheckFlags(file, rw, IsWrite);
@@ -169,6 +169,12 @@ internal abstract class RwOperation(bool isWrite) : Operation
             if ((rw & RwFlags.RWF_NOWAIT) != 0)
                 request.Flags |= RequestFlags.NoWait;
         }
+        // A ring that polls for completions needs files that can be polled so; no other takes the flag for it.
+        bool polls = (request.Ring.Setup & IoUringSetup.IOPOLL) != 0;
+        if (polls && (!file.IsRegular || (file.Flags & OpenFlags.O_DIRECT) == 0))
+            return Errno.EOPNOTSUPP;
+        if (!polls && (rw & RwFlags.RWF_HIPRI) != 0)
+            return Errno.EINVAL;
         // Streams have no place, but a wrong one is refused all the same.
         long offset = (long)request.Sqe.off;
         return offset != -1 && (offset < 0 || offset > long.MaxValue - (long)request.Length) ? Errno.EINVAL : Errno.OK;
@@ -306,6 +312,9 @@ internal sealed class ReadMultishot() : ReadWrite(isWrite: false)
             request.CqeFlags = CqeFlags.None;
             request.Flags &= ~RequestFlags.Fail;
             request.Retries = 0;
+            // Between two reads it waits, which RWF_NOWAIT does not allow.
+            if ((request.Flags & RequestFlags.NoWait) != 0)
+                return request.Done(Errno.EAGAIN);
         }
         request.Ring.MakeReady(request, RequestState.IssueHere);
         return IssueStatus.Queued;
@@ -418,14 +427,23 @@ internal sealed class ReadWriteFixed(bool isWrite) : RwOperation(isWrite)
 /// <summary>IORING_OP_READV_FIXED, IORING_OP_WRITEV_FIXED: an array of struct iovec, all within one registered buffer.</summary>
 internal sealed class ReadWriteVectorFixed(bool isWrite) : ReadWriteVector(isWrite)
 {
+    // What Linux keeps of the array, and of the pages it covers, has to fit one allocation of 4 MiB.
+    private const uint MostParts = (4u << 20) / 16;
+
     /// <inheritdoc/>
     protected override bool IsPinned => true;
+
+    /// <inheritdoc/>
+    protected override Errno PrepareBuffer(Request request) => request.Sqe.len > MostParts ? Errno.ENOMEM : base.PrepareBuffer(request);
 
     /// <inheritdoc/>
     protected override Errno Import(Request request, IoVector into, IssueFlags flags, PinnedRange? pin)
     {
         if (!request.Ring.TryAssignBuffer(request, flags))
             return Errno.EFAULT;
+        Errno e = CheckParts(request.Vectors.AsSpan(0, (int)request.Sqe.len));
+        if (e != Errno.OK)
+            return e;
         ulong skip = request.Moved;
         foreach (IoVec vector in request.Vectors.AsSpan(0, (int)request.Sqe.len))
         {
@@ -434,11 +452,24 @@ internal sealed class ReadWriteVectorFixed(bool isWrite) : ReadWriteVector(isWri
                 skip -= vector.Length;
                 continue;
             }
-            Errno e = request.BufferNode!.Buffer!.AddTo(into, vector.Base + skip, vector.Length - skip);
+            e = request.BufferNode!.Buffer!.AddTo(into, vector.Base + skip, vector.Length - skip);
             if (e != Errno.OK)
                 return e;
             skip = 0;
         }
         return Errno.OK;
+    }
+
+    /// <summary>EFAULT: an empty part; ENOMEM: more pages than Linux can keep track of.</summary>
+    private static Errno CheckParts(ReadOnlySpan<IoVec> vectors)
+    {
+        ulong pages = 0;
+        bool anyEmpty = false;
+        foreach (IoVec vector in vectors)
+        {
+            anyEmpty |= vector.Length == 0;
+            pages += (vector.Length / MemoryManager.PageSize) + 2;
+        }
+        return pages > MostParts ? Errno.ENOMEM : anyEmpty ? Errno.EFAULT : Errno.OK;
     }
 }

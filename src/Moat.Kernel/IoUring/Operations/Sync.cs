@@ -69,5 +69,10 @@ internal sealed class Fallocate : DiskOperation
 
     /// <inheritdoc/>
     protected override SysResult Run(Request request, FileDescription file)
-        => FileOperations.Allocate(file, (FallocFlags)request.Sqe.len, (long)request.Sqe.off, (long)request.Sqe.addr);
+    {
+        ref IoUringSqe sqe = ref request.Sqe;
+        FallocFlags mode = (FallocFlags)sqe.len;
+        Errno e = FileOperations.LimitAllocation(request.Task, file, mode, (long)sqe.off, (long)sqe.addr, signals: false);
+        return e != Errno.OK ? e : FileOperations.Allocate(file, mode, (long)sqe.off, (long)sqe.addr);
+    }
 }

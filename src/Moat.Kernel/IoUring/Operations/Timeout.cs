@@ -133,7 +133,7 @@ internal sealed class TimeoutRemove : Operation
         TimeoutFlags flags = (TimeoutFlags)sqe.timeout_flags;
         if ((request.Flags & (RequestFlags.FixedFile | RequestFlags.BufferSelect)) != 0)
             return Errno.EINVAL;
-        if (sqe.buf_index != 0 || sqe.len != 0 || sqe.splice_fd_in != 0)
+        if (sqe.buf_index != 0 || sqe.len != 0 || sqe.splice_fd_in != 0 || sqe.addr3 != 0 || sqe.pad2 != 0)
             return Errno.EINVAL;
         if ((flags & TimeoutFlags.UPDATE_MASK) == 0)
             return flags != TimeoutFlags.None ? Errno.EINVAL : Errno.OK;

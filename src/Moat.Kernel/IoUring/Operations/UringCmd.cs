@@ -1,3 +1,4 @@
+using Moat.Kernel.FileSystems.Dev;
 using Moat.Kernel.Sockets;
 using Moat.Kernel.Syscalls;
 
@@ -11,15 +12,25 @@ internal sealed class UringCmd : Operation
     {
         ref IoUringSqe sqe = ref request.Sqe;
         // The upper half of the place of cmd_op is padding.
-        if (sqe.off >> 32 != 0 || (sqe.uring_cmd_flags & ~IoUringNetConst.IORING_URING_CMD_FIXED) != 0)
+        const uint Multishot = IoUringNetConst.IORING_URING_CMD_MULTISHOT;
+        if (sqe.off >> 32 != 0 || (sqe.uring_cmd_flags & ~(IoUringNetConst.IORING_URING_CMD_FIXED | Multishot)) != 0)
             return Errno.EINVAL;
-        bool isFixed = (sqe.uring_cmd_flags & IoUringNetConst.IORING_URING_CMD_FIXED) != 0;
-        return isFixed && (request.Flags & RequestFlags.BufferSelect) != 0 ? Errno.EINVAL : Errno.OK;
+        // Provided buffers are for commands that have several results, and these have no other.
+        bool selects = (request.Flags & RequestFlags.BufferSelect) != 0, isFixed = (sqe.uring_cmd_flags & IoUringNetConst.IORING_URING_CMD_FIXED) != 0;
+        return selects != ((sqe.uring_cmd_flags & Multishot) != 0) || (isFixed && selects) ? Errno.EINVAL : Errno.OK;
     }
 
     /// <inheritdoc/>
     public override IssueStatus Issue(Request request, IssueFlags flags)
-        => request.Done(request.File is Socket socket ? Serve(request, socket) : Errno.EOPNOTSUPP);
+        => request.Done(request.File switch
+        {
+            // None of them is completed by polling.
+            _ when (request.Ring.Setup & IoUringSetup.IOPOLL) != 0 => Errno.EOPNOTSUPP,
+            Socket socket => Serve(request, socket),
+            // It takes every command, and does nothing.
+            NullFile => SysResult.Ok,
+            _ => Errno.EOPNOTSUPP,
+        });
 
     private static SysResult Serve(Request request, Socket socket)
     {
@@ -37,6 +48,8 @@ internal sealed class UringCmd : Operation
                     : SocketOptionSyscalls.Get(origin.Mm, origin.Caller, socket, level, option, new UserPtr(sqe.optval), (int)sqe.optlen);
             case SocketUringOp.SETSOCKOPT:
                 return SocketOptionSyscalls.Set(origin.Mm, origin.Caller, socket, level, option, new UserPtr(sqe.optval), (int)sqe.optlen);
+            case SocketUringOp.TX_TIMESTAMP when (request.Ring.Setup & IoUringSetup.CQE32) == 0:
+                return Errno.EINVAL;
             default:
                 return Errno.EOPNOTSUPP;
         }
