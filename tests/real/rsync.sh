@@ -6,5 +6,5 @@ for i in $(seq 200); do mkdir -p from/d$((i % 9)); seq "$i" 2000 > from/d$((i % 
 ln -s d1 from/link
 rsync -a --stats from/ to | grep -E '^(Number of|Total file size)'
 seq 5000 > from/d1/f1 && rm from/d2/f2 && : > from/new
-rsync -aci --delete --no-whole-file from/ to
+rsync -rlpgoDci --delete --no-whole-file from/ to
 diff -r from to && echo same
