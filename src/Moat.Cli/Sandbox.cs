@@ -6,6 +6,7 @@ using Moat.Kernel;
 using Moat.Kernel.Events;
 using Moat.Kernel.FileSystems;
 using Moat.Kernel.FileSystems.Host;
+using Moat.Kernel.IoUring;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Trace;
@@ -33,12 +34,14 @@ internal static class Sandbox
         if (statistics)
             CallStatistics.Start();
         using TrapPlatform platform = new(MemoryFile.Create());
+        using UringMonitor? monitor = UringMonitor.Create(options.Arguments);
         using Sentry sentry = new(platform)
         {
             Log = DebugLog.Sink is null ? null : DebugLog.Write,
             Report = static text => Message.Fail(ExitCode.MoatFailure, text),
             Network = options.Network,
             Uring = options.Uring,
+            UringMonitor = monitor,
             UringTrace = trace ? new UringTracer() : null,
         };
         Errno error = VfsRoot.Build(options, sentry.Frames, out MountTable? mounts, out HostHandleCache handles, out string problem);

@@ -26,12 +26,14 @@ internal static class StatisticsReport
         if (uring.Total == 0)
             return;
         to.WriteLine();
-        to.WriteLine("Moat's io_uring      requests     inline     polled     worker");
+        to.WriteLine("Moat's io_uring      requests     inline     polled     worker  50 % within  99 % within");
         for (IoUringOp op = 0; op < IoUringOp.LAST; op++)
         {
             long inline = uring.Count(op, ServedBy.Inline), polled = uring.Count(op, ServedBy.Poll), worker = uring.Count(op, ServedBy.Worker);
             if (inline + polled + worker > 0)
-                to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{op,-18} {inline + polled + worker,10} {inline,10} {polled,10} {worker,10}"));
+                to.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{op,-18} {inline + polled + worker,10} {inline,10} {polled,10} {worker,10} {Within(0.5),12} {Within(0.99),12}"));
+
+            string Within(double part) => LatencyHistogram.Percentile(uring.Latencies(op), part) is > 0 and var time ? Time(time) : "-";
         }
         to.WriteLine("latency from submission to completion: " + string.Join(", ",
             new[] { 0.5, 0.9, 0.99, 0.999 }.Select(p => string.Create(CultureInfo.InvariantCulture, $"{p * 100:0.#} % in {Time(uring.Percentile(p))}"))));

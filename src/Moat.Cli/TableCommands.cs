@@ -6,7 +6,7 @@ using Moat.Kernel.Syscalls;
 
 namespace Moat.Cli;
 
-/// <summary><c>moat syscalls</c> and <c>moat uring ops</c>: what is served, and how far.</summary>
+/// <summary><c>moat syscalls</c> and <c>moat uring ops</c>: what is served, and how far. <c>moat uring top</c> hangs on here.</summary>
 internal static class TableCommands
 {
     private static readonly JsonWriterOptions s_json = new() { Indented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -18,8 +18,9 @@ internal static class TableCommands
 
     public static Command Uring()
     {
-        Command uring = new("uring", "What Moat's io_uring offers");
+        Command uring = new("uring", "What Moat's io_uring offers, and what it does in running sandboxes");
         uring.Subcommands.Add(Table("ops", "List io_uring's operations and how far each is served", UringRows));
+        uring.Subcommands.Add(new TopCommand());
         uring.SetAction(_ => Message.Usage("uring needs a command", "moat uring --help"));
         return uring;
     }

@@ -38,7 +38,7 @@ internal sealed partial class Ring
                     text.Append(plain, $"  op={r.Sqe.opcode}, task_works={(r.IsPending ? 1 : 0)}\n");
             }
         }
-        _lock.Exit();
+        Unlock();
         text.Append("CqOverflowList:\n");
         lock (_cqLock)
         {

@@ -13,6 +13,10 @@ internal sealed partial class Ring
 
     /// <summary>When the requests of a timed batch were fetched; they become visible together, so one measurement serves all.</summary>
     private long _batchStarted;
+
+    /// <summary>How many requests of each operation had been served in place when the timed batch began.</summary>
+    private readonly long[] _timedFrom = new long[(int)IoUringOp.LAST];
+
     private int _batchNumber, _batchInline;
     private bool _submitting;
 
@@ -30,7 +34,14 @@ internal sealed partial class Ring
             Interlocked.Add(ref s_live, change);
     }
 
-    private void BeginBatch() => _batchStarted = (_batchNumber++ & (TimedEvery - 1)) == 0 ? HostClock.Now : 0;
+    private void BeginBatch()
+    {
+        _batchStarted = 0;
+        if ((_batchNumber++ & (TimedEvery - 1)) != 0)
+            return;
+        _inlineCounts.CopyTo(_timedFrom, 0);
+        _batchStarted = HostClock.Now;
+    }
 
     private void CountDone(Request request)
     {
@@ -50,7 +61,7 @@ internal sealed partial class Ring
             : (request.Flags & RequestFlags.Polled) != 0 ? ServedBy.Poll : ServedBy.Inline;
         _stats.Add(request.Op.Number, by);
         if (request.Started != 0)
-            _stats.AddLatency(HostClock.Now - request.Started, 1);
+            _stats.AddLatency(request.Op.Number, HostClock.Now - request.Started, 1);
         request.Started = 0;
     }
 
@@ -59,7 +70,13 @@ internal sealed partial class Ring
         if (_batchStarted != 0)
         {
             long now = HostClock.Now;
-            _stats.AddLatency(now - _batchStarted, _batchInline * TimedEvery);
+            for (int i = 0; i < _timedFrom.Length; i++)
+            {
+                long count = _inlineCounts[i] - _timedFrom[i];
+                if (count != 0)
+                    _stats.AddLatency((IoUringOp)i, now - _batchStarted, count * TimedEvery);
+            }
+            _inlineCounts.CopyTo(_timedFrom, 0);
             _batchStarted = now;
         }
         _batchInline = 0;

@@ -50,6 +50,7 @@ internal sealed partial class Ring : AnonymousFile
     {
         Sentry sentry = _sentry = maker.Sentry;
         _account = sentry.LockedMemory.For(maker);
+        _maker = maker.Group;
         Setup = setup;
         _issuer = issuer;
         _defer = (setup & IoUringSetup.DEFER_TASKRUN) != 0;

@@ -1,5 +1,3 @@
-using System.Numerics;
-
 namespace Moat.Kernel.IoUring;
 
 /// <summary>How a request was served.</summary>
@@ -21,15 +19,24 @@ internal enum ServedBy
 /// </summary>
 internal sealed class RingStatistics
 {
-    private const int SubBits = 3, Buckets = (64 - SubBits) << SubBits, Kinds = 3;
+    private const int Kinds = 3;
 
     private readonly long[] _inline = new long[(int)IoUringOp.LAST];
     private readonly long[] _others = new long[(int)IoUringOp.LAST * (Kinds - 1)];
-    private readonly long[] _latency = new long[Buckets];
+    private readonly long[]?[] _latencies = new long[]?[(int)IoUringOp.LAST];
 
     /// <summary>Requests of an operation served in one way.</summary>
     public long Count(IoUringOp op, ServedBy by)
         => Volatile.Read(ref by == ServedBy.Inline ? ref _inline[(int)op] : ref Other(op, by));
+
+    /// <summary>Requests of all operations served in one way.</summary>
+    public long Count(ServedBy by)
+    {
+        long count = 0;
+        for (IoUringOp op = 0; op < IoUringOp.LAST; op++)
+            count += Count(op, by);
+        return count;
+    }
 
     /// <summary>All requests.</summary>
     public long Total => _inline.Sum() + _others.Sum();
@@ -49,7 +56,21 @@ internal sealed class RingStatistics
     private ref long Other(IoUringOp op, ServedBy by) => ref _others[((int)op * (Kinds - 1)) + (int)by - 1];
 
     /// <summary><paramref name="count"/> requests took so many nanoseconds each.</summary>
-    public void AddLatency(long nanoseconds, long count) => _latency[BucketOf(nanoseconds)] += count;
+    public void AddLatency(IoUringOp op, long nanoseconds, long count)
+    {
+        long[] counts = _latencies[(int)op] ?? AddHistogram(op);
+        counts[LatencyHistogram.BucketOf(nanoseconds)] += count;
+    }
+
+    private long[] AddHistogram(IoUringOp op)
+    {
+        long[] counts = new long[LatencyHistogram.Buckets];
+        Volatile.Write(ref _latencies[(int)op], counts);
+        return counts;
+    }
+
+    /// <summary>Latencies of an operation, by <see cref="LatencyHistogram"/>'s buckets; empty when there are none.</summary>
+    public ReadOnlySpan<long> Latencies(IoUringOp op) => Volatile.Read(ref _latencies[(int)op]);
 
     /// <summary>Adds all of another's.</summary>
     public void Add(RingStatistics other)
@@ -58,38 +79,27 @@ internal sealed class RingStatistics
             _inline[i] += Volatile.Read(ref other._inline[i]);
         for (int i = 0; i < _others.Length; i++)
             _others[i] += Volatile.Read(ref other._others[i]);
-        for (int i = 0; i < Buckets; i++)
-            _latency[i] += Volatile.Read(ref other._latency[i]);
+        for (IoUringOp op = 0; op < IoUringOp.LAST; op++)
+        {
+            ReadOnlySpan<long> counts = other.Latencies(op);
+            if (counts.IsEmpty)
+                continue;
+            long[] mine = _latencies[(int)op] ?? AddHistogram(op);
+            for (int i = 0; i < counts.Length; i++)
+                mine[i] += Volatile.Read(in counts[i]);
+        }
     }
 
     /// <summary>The latency that a part (0 to 1) of all requests stayed below, nanoseconds, to about 12 %; 0 without requests.</summary>
     public long Percentile(double part)
     {
-        long total = _latency.Sum(), seen = 0;
-        long wanted = Math.Max(1, (long)Math.Ceiling(total * part));
-        for (int i = 0; i < Buckets && total > 0; i++)
+        long[] all = new long[LatencyHistogram.Buckets];
+        for (IoUringOp op = 0; op < IoUringOp.LAST; op++)
         {
-            seen += _latency[i];
-            if (seen >= wanted)
-                return UpperBound(i);
+            ReadOnlySpan<long> counts = Latencies(op);
+            for (int i = 0; i < counts.Length; i++)
+                all[i] += counts[i];
         }
-        return 0;
-    }
-
-    private static int BucketOf(long value)
-    {
-        if (value < 1 << SubBits)
-            return (int)Math.Max(value, 0);
-        int exponent = BitOperations.Log2((ulong)value);
-        return ((exponent - SubBits + 1) << SubBits) + (int)((value >> (exponent - SubBits)) & ((1 << SubBits) - 1));
-    }
-
-    private static long UpperBound(int bucket)
-    {
-        if (bucket < 1 << SubBits)
-            return bucket;
-        int exponent = (bucket >> SubBits) + SubBits - 1;
-        long step = 1L << (exponent - SubBits);
-        return (1L << exponent) + (((bucket & ((1 << SubBits) - 1)) + 1) * step) - 1;
+        return LatencyHistogram.Percentile(all, part);
     }
 }

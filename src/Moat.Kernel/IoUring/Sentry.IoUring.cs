@@ -26,6 +26,9 @@ internal sealed partial class Sentry
     /// <summary>Is told of every SQE and CQE of rings made from now on; null: nobody.</summary>
     public IUringTrace? UringTrace { get; set; }
 
+    /// <summary>Tells others what rings do; null: nobody is told.</summary>
+    public UringMonitor? UringMonitor { get; init; }
+
     /// <summary>The rings that exist now.</summary>
     public Ring[] GetRings()
     {
@@ -50,6 +53,7 @@ internal sealed partial class Sentry
     {
         lock (_ringsLock)
             _rings.Add(ring);
+        UringMonitor?.Start(this);
     }
 
     internal void RemoveRing(Ring ring)
