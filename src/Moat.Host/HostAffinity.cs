@@ -43,6 +43,17 @@ public static unsafe class HostAffinity
         return (int)HostSyscall.CallQuick(SYS_sched_setaffinity, tid, Bytes, (long)mask);
     }
 
+    /// <summary>Moves another thread off the caller's processor, and lets it run wherever Moat may from then on. Returns 0 or -errno.</summary>
+    public static int SendAway(int tid)
+    {
+        ulong* mask = stackalloc ulong[Bytes / sizeof(ulong)];
+        new Span<ulong>(s_all, Bytes / sizeof(ulong)).CopyTo(new Span<ulong>(mask, Bytes / sizeof(ulong)));
+        int core = Current;
+        mask[core / 64] &= ~(1UL << (core % 64));
+        int result = (int)HostSyscall.CallQuick(SYS_sched_setaffinity, tid, Bytes, (long)mask);
+        return result < 0 ? result : Unpin(tid);
+    }
+
     /// <summary>Lets a thread run wherever Moat may. <paramref name="tid"/> 0: the caller. Returns 0 or -errno.</summary>
     public static int Unpin(int tid) => (int)HostSyscall.CallQuick(SYS_sched_setaffinity, tid, Bytes, (long)s_all);
 }

@@ -15,6 +15,9 @@ public static partial class HostCpu
     /// </summary>
     public static bool HasAvx { get; } = X86Base.IsSupported && (X86Base.CpuId(1, 0).Ecx & (3 << 27)) == 3 << 27;
 
+    /// <summary>The processor tells user space its number (RDPID).</summary>
+    public static bool HasRdpid { get; } = X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 0).Ecx & (1 << 22)) != 0;
+
     [LibraryImport("libc", EntryPoint = "getauxval")]
     private static partial ulong GetAuxiliaryValue(ulong type);
 }

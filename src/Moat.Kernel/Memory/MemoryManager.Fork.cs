@@ -7,7 +7,7 @@ namespace Moat.Kernel.Memory;
 internal sealed partial class MemoryManager
 {
     // Private memory that a fork copies at once, bytes: in all, and of a mapping whatever the others take.
-    private const ulong EagerLimit = 4 << 20, SmallLimit = 256 << 10;
+    private const ulong EagerLimit = 512 << 10, SmallLimit = 64 << 10;
 
     /// <summary>
     /// A copy for a new process (fork(2)): shared mappings are shared, private memory is the copy's own, MADV_DONTFORK leaves a hole and

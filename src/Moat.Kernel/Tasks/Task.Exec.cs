@@ -31,6 +31,9 @@ internal sealed partial class Task
         BecomeLeader();
         GuestThread oldThread = Thread;
         MemoryManager oldMemory = Mm;
+        // The host takes the stub process apart meanwhile.
+        if (oldMemory.HasOnly(1))
+            oldMemory.Space.Kill();
         Thread = image.Thread;
         Mm = image.Memory;
         oldThread.Dispose();

@@ -26,7 +26,7 @@ internal sealed unsafe class CallPatches
 
     private readonly byte* _base;
     private readonly ulong _fastEntry;
-    private readonly CallPatch[] _entries = new CallPatch[MaxEntries];
+    private CallPatch[] _entries = [];
     private int _count, _tails;
 
     public CallPatches(byte* control, ulong fastEntry)
@@ -39,11 +39,14 @@ internal sealed unsafe class CallPatches
     public CallPatches Copy(byte* control)
     {
         var copy = new CallPatches(control, _fastEntry) { _tails = _tails };
-        _entries.CopyTo(copy._entries, 0);
-        new ReadOnlySpan<byte>(_base + Control.PatchTable, Control.PatchEnd - Control.PatchTable)
-            .CopyTo(new Span<byte>(control + Control.PatchTable, Control.PatchEnd - Control.PatchTable));
+        copy._entries = _entries[.._count];
+        Copy(Control.PatchTable, _count * sizeof(ulong));
+        Copy(Control.PatchEntries, _count * EntrySize);
+        Copy(Control.PatchTails, _tails * EntrySize);
         Volatile.Write(ref copy._count, _count);
         return copy;
+
+        void Copy(int offset, int length) => new ReadOnlySpan<byte>(_base + offset, length).CopyTo(new Span<byte>(control + offset, length));
     }
 
     /// <summary>
@@ -82,6 +85,9 @@ internal sealed unsafe class CallPatches
     /// <summary>The patch is about to be in the guest.</summary>
     public void Commit(in CallPatch patch)
     {
+        // Who looks up without a lock has the old array or the new one.
+        if (patch.Index == _entries.Length)
+            Array.Resize(ref _entries, Math.Max(16, 2 * _entries.Length));
         _entries[patch.Index] = patch;
         if (patch.HasTail)
             _tails++;

@@ -22,8 +22,20 @@ internal static class CoreBudget
     /// <summary>False when a holder must give its permit back.</summary>
     public static bool Fits => Volatile.Read(ref s_active) + Volatile.Read(ref s_spinners) <= s_cores;
 
-    /// <summary>True when somebody waits for a core. Asks the host, so not for every spin.</summary>
-    public static bool IsCrowded => HostLoad.Runnable > s_cores;
+    /// <summary>
+    /// True when somebody waits for a core. Asks the host, so not for every spin; and twice, since a service thread that has just answered may
+    /// be about to sleep.
+    /// </summary>
+    public static bool IsCrowded
+    {
+        get
+        {
+            if (HostLoad.Runnable <= s_cores)
+                return false;
+            HostThread.Yield();
+            return HostLoad.Runnable > s_cores;
+        }
+    }
 
     /// <summary>
     /// True when there would be a permit, now. A pair that was just woken counts itself once it runs, so that with one core there may

@@ -40,17 +40,23 @@ internal static class Slot
     public const int SignalStack = 0x1000;
 
     /// <summary>
-    /// Values of <see cref="Kind"/>, 16 bits. A CALL is a SIGSYS whose number and arguments the stub has copied to the first
+    /// Values of <see cref="Kind"/>, the low bits of a word of 16. A CALL is a SIGSYS whose number and arguments the stub has copied to the first
     /// line.
     /// </summary>
     public const ushort KindSignal = 1, KindFast = 2, KindDone = 3, KindStart = 4, KindCall = 5;
 
     /// <summary>
-    /// Values of <see cref="Operation"/>, 16 bits. Resume: C0 bit 0 sets FS base to C1, bit 1 GS base to C2. Result: the same, with
+    /// Values of <see cref="Operation"/>, the low bits of a word of 16. Resume: C0 bit 0 sets FS base to C1, bit 1 GS base to C2. Result: the same, with
     /// <see cref="Result"/> to rax. SystemCall: the number in <see cref="Result"/>, C0 to C5. Trap: after a FAST event, make the call again
     /// as a trap, so that there is a frame. Clone and SetFs are reserved.
     /// </summary>
     public const ushort OpResume = 1, OpSystemCall = 2, OpTrap = 3, OpClone = 4, OpSetFs = 5, OpExit = 6, OpResult = 7;
+
+    /// <summary>
+    /// Above kind and operation each side notes the processor it ran on. Nobody spins for the one whose core he takes; with processors beyond the
+    /// width of the note two may be taken for one, and then sleep.
+    /// </summary>
+    public const int CoreShift = 4;
 
     // Offsets in the host's struct ucontext and siginfo_t.
     public const int ContextRegisters = 40, ContextRax = ContextRegisters + 13 * 8, ContextRip = ContextRegisters + 16 * 8;

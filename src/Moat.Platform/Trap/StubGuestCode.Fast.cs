@@ -37,7 +37,18 @@ internal sealed partial class StubGuestCode
         c.Label(ref _fast);
         c.mov(Qword(Slot.FastRip), rcx);
         c.mov(Dword(Slot.Number), eax);
-        c.mov(__word_ptr.gs[(ulong)Slot.Kind], Slot.KindFast);
+        if (_tellsCore)
+        {
+            c.rdpid(rcx);
+            c.shl(ecx, Slot.CoreShift);
+            c.or(ecx, Slot.KindFast);
+            c.mov(__word_ptr.gs[(ulong)Slot.Kind], cx);
+        }
+        else
+        {
+            c.mov(__word_ptr.gs[(ulong)Slot.Kind], Slot.KindFast);
+        }
+
         AssemblerRegister64[] arguments = [rdi, rsi, rdx, r10, r8, r9];
         for (var i = 0; i < arguments.Length; i++)
             c.mov(Qword(Slot.Arguments + 8 * i), arguments[i]);
@@ -52,6 +63,8 @@ internal sealed partial class StubGuestCode
         c.cmp(Dword(Slot.SentrySleeps), 0);
         c.jne(save);
         c.Label(ref wait);
+        c.movzx(ecx, __word_ptr.gs[(ulong)Slot.Kind]);
+        SleepBesideSentry(__word_ptr.gs[(ulong)Slot.Operation], cx, save);
         c.xor(ecx, ecx);
         c.Label(ref spin);
         c.cmp(Dword(Slot.Command), r11d);
@@ -97,6 +110,7 @@ internal sealed partial class StubGuestCode
 
         c.Label(ref _tail);
         c.movzx(ecx, __word_ptr.gs[(ulong)Slot.Operation]);
+        c.and(ecx, (1 << Slot.CoreShift) - 1);
         c.cmp(ecx, Slot.OpResult);
         c.jne(trap);
         c.mov(rax, Qword(Slot.Result));
@@ -138,7 +152,9 @@ internal sealed partial class StubGuestCode
         c.mov(r10d, __dword_ptr[rbx + Slot.Event]);
         c.cmp(r10d, __dword_ptr[rbx + Slot.Command]);
         c.jne(ignore);
-        c.cmp(__word_ptr[rbx + Slot.Operation], Slot.OpResult);
+        c.movzx(r9d, __word_ptr[rbx + Slot.Operation]);
+        c.and(r9d, (1 << Slot.CoreShift) - 1);
+        c.cmp(r9d, Slot.OpResult);
         c.jne(ignore);
         c.lea(r9, __[_sleeps]);
         c.cmp(r8, r9);

@@ -14,7 +14,7 @@ internal sealed partial class StubGuestCode
     private const int SYS_rt_sigreturn = 15, SYS_exit = 60, SYS_arch_prctl = 158, SYS_futex = 202;
     private const int ARCH_SET_GS = 0x1001, ARCH_SET_FS = 0x1002;
 
-    private readonly bool _useFsGsBase;
+    private readonly bool _useFsGsBase, _tellsCore = HostCpu.HasRdpid;
 
     public StubGuestCode(bool useFsGsBase)
     {
@@ -62,7 +62,7 @@ internal sealed partial class StubGuestCode
         for (var i = 0; i < call.Length; i++)
             c.mov(copies[i], __qword_ptr[rdx + Slot.ContextRegisters + 8 * call[i]]);
         c.mov(__dword_ptr[rbx + Slot.Number], eax);
-        c.mov(__word_ptr[rbx + Slot.Kind], Slot.KindCall);
+        c.mov(ebp, Slot.KindCall);
         for (var i = 1; i < call.Length; i++)
             c.mov(__qword_ptr[rbx + Slot.Arguments + 8 * (i - 1)], copies[i]);
         c.jmp(publish);
@@ -77,9 +77,18 @@ internal sealed partial class StubGuestCode
         c.mov(__dword_ptr[rbx + Slot.SignalCode], eax);
         c.mov(__qword_ptr[rbx + Slot.SignalInfo], rsi);
         c.mov(__dword_ptr[rbx + Slot.SignalArch], ecx);
-        c.mov(__word_ptr[rbx + Slot.Kind], Slot.KindSignal);
+        c.mov(ebp, Slot.KindSignal);
 
+        // ebp: kind.
         c.Label(ref publish);
+        if (_tellsCore)
+        {
+            c.rdpid(r13);
+            c.shl(r13d, Slot.CoreShift);
+            c.or(ebp, r13d);
+        }
+
+        c.mov(__word_ptr[rbx + Slot.Kind], bp);
         c.mov(r12d, __dword_ptr[rbx + Slot.Event]);
         c.inc(r12d);
         c.jnz(number);
@@ -92,6 +101,7 @@ internal sealed partial class StubGuestCode
         Futex(Slot.Event, operation: 1, 1);
 
         c.Label(ref wait);
+        SleepBesideSentry(__word_ptr[rbx + Slot.Operation], bp, sleep);
         c.xor(ecx, ecx);
         c.Label(ref spin);
         c.cmp(__dword_ptr[rbx + Slot.Command], r12d);
@@ -118,6 +128,7 @@ internal sealed partial class StubGuestCode
         c.Label(ref reply);
         c.mov(rsp, __qword_ptr[rbx + Slot.Context]);
         c.movzx(eax, __word_ptr[rbx + Slot.Operation]);
+        c.and(eax, (1 << Slot.CoreShift) - 1);
         c.cmp(eax, Slot.OpResult);
         c.jne(result);
         c.mov(rcx, __qword_ptr[rbx + Slot.Result]);
@@ -146,7 +157,7 @@ internal sealed partial class StubGuestCode
             c.mov(arguments[i], __qword_ptr[rbx + Slot.CommandArguments + 8 * i]);
         c.syscall();
         c.mov(__qword_ptr[rbx + Slot.HostResult], rax);
-        c.mov(__word_ptr[rbx + Slot.Kind], Slot.KindDone);
+        c.mov(ebp, Slot.KindDone);
         c.jmp(publish);
 
         c.Label(ref exit);
@@ -155,6 +166,17 @@ internal sealed partial class StubGuestCode
         c.syscall();
         c.hlt();
         FastPath();
+    }
+
+    // A sentry thread that ran on this core, by its last reply, cannot run while this thread spins. kind: what was published; lost.
+    private void SleepBesideSentry(AssemblerMemoryOperand operation, AssemblerRegister16 kind, Label sleep)
+    {
+        if (!_tellsCore)
+            return;
+        Assembler c = Code;
+        c.xor(kind, operation);
+        c.shr(kind, Slot.CoreShift);
+        c.jz(sleep);
     }
 
     private void SetBases(Label resume)

@@ -25,6 +25,7 @@ public sealed unsafe partial class TrapAddressSpace
                 throw new HostException("a copy of a stub process ended at its start");
             HostException.Check(pid, "the start of a copied stub process");
             _pid = pid;
+            _serviceCore = parent._serviceCore;
             // It is a child that nobody has waited for, so the number is still its own.
             PidFd = HostSyscall.PidfdOpen(pid);
             if (PidFd < 0)

@@ -14,6 +14,9 @@ public sealed unsafe partial class TrapAddressSpace
     private uint _request;
     private int _calls;
 
+    // The core that the service thread is bound to; -1: any.
+    private int _serviceCore = -1;
+
     // Changes wait for EndGather; the first that failed before.
     private bool _gathers;
     private int _gatherError;
@@ -222,6 +225,7 @@ public sealed unsafe partial class TrapAddressSpace
         *(uint*)(_base + Control.Error) = 0;
         uint* request = (uint*)(_base + Control.Request);
         bool spin = CoreBudget.TryTakePermit();
+        PlaceService(spin);
         Volatile.Write(ref *(uint*)(_base + Control.SentrySleeps), spin ? 0u : 1u);
         Volatile.Write(ref *request, ++_request);
         HostSyscall.FutexWake(request, 1);
@@ -232,6 +236,22 @@ public sealed unsafe partial class TrapAddressSpace
         }
 
         return AwaitRequest();
+    }
+
+    // A caller that sleeps for the service thread has it on its own core: that core is free at once, while the guest thread spins on
+    // another or that one has gone idle and takes long to wake. One that spins leaves its core to nobody.
+    private void PlaceService(bool spin)
+    {
+        if (_pid == 0 || (spin && _serviceCore < 0))
+            return;
+        int core = spin ? -1 : HostAffinity.Current;
+        if (core == _serviceCore)
+            return;
+        _serviceCore = core;
+        if (spin)
+            HostAffinity.Unpin(_pid);
+        else
+            HostAffinity.Pin(_pid, core);
     }
 
     private void SpinForRequest()

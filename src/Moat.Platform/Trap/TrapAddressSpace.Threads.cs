@@ -39,7 +39,10 @@ public sealed unsafe partial class TrapAddressSpace
             }
 
             _threadsMade++;
-            var thread = new TrapThread(this, slot, stubSlot, index, *(int*)(_base + Control.NewTid));
+            int tid = *(int*)(_base + Control.NewTid);
+            if (_serviceCore >= 0)
+                HostAffinity.Unpin(tid);
+            var thread = new TrapThread(this, slot, stubSlot, index, tid);
             Interlocked.Increment(ref _users);
             lock (_slotsGate)
                 _threads[index] = thread;

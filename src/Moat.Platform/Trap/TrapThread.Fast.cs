@@ -44,7 +44,7 @@ public sealed unsafe partial class TrapThread
         bool hasResult = _hasResult;
         bool alive = Exchange(Slot.OpTrap, 0);
         _hasResult = hasResult;
-        if (alive && *(ushort*)(_slot + Slot.Kind) == Slot.KindCall)
+        if (alive && Kind == Slot.KindCall)
             return true;
         Interlocked.Or(ref _state, Gone);
         _space.Kill();

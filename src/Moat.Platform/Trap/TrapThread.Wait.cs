@@ -141,6 +141,8 @@ public sealed unsafe partial class TrapThread
         uint seen;
         if (spin)
         {
+            if (SlotExchange.SharesCore(_slot))
+                HostAffinity.SendAway(_tid);
             for (var left = SpinChunks; left > 0 && CoreBudget.Fits; left--)
             {
                 seen = Handoff.Spin(word, _event, SpinChunk);

@@ -109,7 +109,7 @@ public sealed unsafe partial class TrapThread : GuestThread
             int state = Interlocked.Exchange(ref _state, 0);
             if (!alive)
                 return Die();
-            switch (*(ushort*)(_slot + Slot.Kind))
+            switch (Kind)
             {
                 case Slot.KindFast when _space.Patches is not null:
                     _fast = true;
@@ -167,6 +167,8 @@ public sealed unsafe partial class TrapThread : GuestThread
         *(ulong*)(_slot + Slot.Self) = _stubSlot;
         return true;
     }
+
+    private int Kind => *(ushort*)(_slot + Slot.Kind) & ((1 << Slot.CoreShift) - 1);
 
     private StopReason? ClassifySignal()
     {
