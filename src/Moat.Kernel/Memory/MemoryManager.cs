@@ -123,6 +123,7 @@ internal sealed partial class MemoryManager
         if (Interlocked.Decrement(ref _users) != 0)
             return;
         Space.Kill();
+        AioIfAny?.KillAll();
         if (!CanEndLater() || !MemoryReaper.TryTake(this))
             End();
     }

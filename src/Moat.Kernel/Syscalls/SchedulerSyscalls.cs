@@ -201,26 +201,30 @@ internal static class SchedulerSyscalls
     [Syscall(251, "ioprio_set", Support.Partial, Note = "IOPRIO_WHO_PROCESS; kept and reported")]
     public static SysResult IoPrioSet(Task task, int which, int who, int priority)
     {
-        const int IOPRIO_CLASS_NONE = 0, IOPRIO_CLASS_RT = 1, IOPRIO_CLASS_BE = 2, IOPRIO_CLASS_IDLE = 3;
-        int level = priority & 0x1fff;
-        switch ((priority >> 13) & 7)
-        {
-            case IOPRIO_CLASS_RT:
-                return Errno.EPERM;
-            case IOPRIO_CLASS_BE when (level & 7) == level:
-            case IOPRIO_CLASS_IDLE:
-                break;
-            case IOPRIO_CLASS_NONE when level == 0:
-                break;
-            default:
-                return Errno.EINVAL;
-        }
+        Errno error = CheckIoPriority(priority);
+        if (error != Errno.OK)
+            return error;
         if (which is < 1 or > 3)
             return Errno.EINVAL;
         if (which != 1 || Find(task, who) is not { } target)
             return Errno.ESRCH;
         target.IoPriority = priority;
         return 0;
+    }
+
+    /// <summary>EPERM for real-time classes, EINVAL for what is none.</summary>
+    public static Errno CheckIoPriority(int priority)
+    {
+        const int IOPRIO_CLASS_NONE = 0, IOPRIO_CLASS_RT = 1, IOPRIO_CLASS_BE = 2, IOPRIO_CLASS_IDLE = 3;
+        int level = priority & 0x1fff;
+        return ((priority >> 13) & 7) switch
+        {
+            IOPRIO_CLASS_RT => Errno.EPERM,
+            IOPRIO_CLASS_BE when (level & 7) == level => Errno.OK,
+            IOPRIO_CLASS_IDLE => Errno.OK,
+            IOPRIO_CLASS_NONE when level == 0 => Errno.OK,
+            _ => Errno.EINVAL,
+        };
     }
 
     private static SysResult SetPolicy(Task task, int pid, int? policy, UserPtr<int> parameter)

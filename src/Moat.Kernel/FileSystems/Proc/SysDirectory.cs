@@ -43,7 +43,9 @@ internal static class SysDirectory
         inotify.Add("max_queued_events", Value(fs, Inotify.MaxQueued)).Add("max_user_instances", Value(fs, Inotify.MaxInstances))
             .Add("max_user_watches", Value(fs, Inotify.MaxWatches));
         StaticDirectory files = new(fs);
-        files.Add("aio-max-nr", Value(fs, 0)).Add("aio-nr", Value(fs, 0)).Add("epoll", epoll).Add("file-max", Value(fs, long.MaxValue))
+        files.Add("aio-max-nr", Value(fs, AioSyscalls.MaxEvents))
+            .Add("aio-nr", new TextFile(fs, static (sentry, text) => text.Append(Volatile.Read(ref sentry.AioEvents)).Append('\n')))
+            .Add("epoll", epoll).Add("file-max", Value(fs, long.MaxValue))
             .Add("file-nr", Value(fs, string.Create(CultureInfo.InvariantCulture, $"0\t0\t{long.MaxValue}"))).Add("inotify", inotify)
             .Add("nr_open", Value(fs, 1 << 20))
             .Add("pipe-max-size", Value(fs, Pipe.MaxSize)).Add("pipe-user-pages-hard", Value(fs, 0)).Add("pipe-user-pages-soft", Value(fs, PipeAccounts.SoftLimit))
