@@ -14,4 +14,7 @@ internal sealed partial class Sentry
 
     /// <summary>System V message queues.</summary>
     public MessageQueues MessageQueues { get; } = new();
+
+    /// <summary>POSIX message queues.</summary>
+    public PosixQueues PosixQueues { get; } = new();
 }

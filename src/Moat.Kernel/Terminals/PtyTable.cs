@@ -10,7 +10,7 @@ namespace Moat.Kernel.Terminals;
 internal sealed class PtyTable(Sentry sentry)
 {
     /// <summary>Most at a time (/proc/sys/kernel/pty/max).</summary>
-    private const int Most = 4096;
+    public const int Most = 4096;
 
     private readonly Lock _lock = new();
     private readonly SortedDictionary<int, PtyInode> _byNumber = [];
@@ -22,6 +22,16 @@ internal sealed class PtyTable(Sentry sentry)
     public int HostNumber
         => sentry.Terminal is { } terminal && terminal.Name.StartsWith("/dev/pts/", StringComparison.Ordinal)
             && int.TryParse(terminal.Name.AsSpan("/dev/pts/".Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : -1;
+
+    /// <summary>How many there are.</summary>
+    public int Count
+    {
+        get
+        {
+            lock (_lock)
+                return _byNumber.Count;
+        }
+    }
 
     /// <summary>Makes a pair and opens its master. ENOSPC.</summary>
     public Errno Open(in Caller caller, OpenFlags flags, out FileDescription? file)

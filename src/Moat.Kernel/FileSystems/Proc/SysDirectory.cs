@@ -7,6 +7,7 @@ using Moat.Kernel.Memory;
 using Moat.Kernel.Pipes;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
+using Moat.Kernel.Terminals;
 using Moat.Kernel.Vfs.Pseudo;
 
 namespace Moat.Kernel.FileSystems.Proc;
@@ -22,6 +23,8 @@ internal static class SysDirectory
             .Add("uuid", new TextFile(fs, static (_, text) => text.Append(Guid.NewGuid().ToString()).Append('\n')))
             .Add("urandom_min_reseed_secs", Value(fs, 60)).Add("write_wakeup_threshold", Value(fs, 256));
 
+        StaticDirectory pty = new(fs);
+        pty.Add("max", Value(fs, PtyTable.Most)).Add("nr", new TextFile(fs, static (sentry, text) => text.Append(sentry.Terminals.Count).Append('\n')));
         StaticDirectory kernel = new(fs);
         kernel.Add("cap_last_cap", Value(fs, 40)).Add("core_pattern", Value(fs, "core")).Add("domainname", Value(fs, "(none)"))
             .Add("hostname", Value(fs, HostSystem.GetHostName()))
@@ -29,7 +32,7 @@ internal static class SysDirectory
             .Add("msgmax", Value(fs, MessageQueues.MSGMAX)).Add("msgmnb", Value(fs, MessageQueues.MSGMNB)).Add("msgmni", Value(fs, MessageQueues.MSGMNI))
             .Add("ngroups_max", Value(fs, 65536)).Add("osrelease", Value(fs, SystemSyscalls.Release))
             .Add("ostype", Value(fs, "Linux")).Add("overflowgid", Value(fs, 65534)).Add("overflowuid", Value(fs, 65534))
-            .Add("perf_event_paranoid", Value(fs, 3)).Add("pid_max", Value(fs, TaskTable.Limit)).Add("random", random)
+            .Add("perf_event_paranoid", Value(fs, 3)).Add("pid_max", Value(fs, TaskTable.Limit)).Add("pty", pty).Add("random", random)
             .Add("randomize_va_space", Value(fs, 2)).Add("sched_rr_timeslice_ms", Value(fs, 100)).Add("seccomp", Seccomp(fs))
             .Add("sem", Value(fs, $"{SemaphoreSets.SEMMSL}\t{SemaphoreSets.SEMMNS}\t{SemaphoreSets.SEMOPM}\t{SemaphoreSets.SEMMNI}"))
             .Add("shm_rmid_forced", Value(fs, 0)).Add("shmall", Value(fs, $"{SharedSegments.SHMALL}"))
@@ -42,11 +45,15 @@ internal static class SysDirectory
         StaticDirectory inotify = new(fs);
         inotify.Add("max_queued_events", Value(fs, Inotify.MaxQueued)).Add("max_user_instances", Value(fs, Inotify.MaxInstances))
             .Add("max_user_watches", Value(fs, Inotify.MaxWatches));
+        StaticDirectory queues = new(fs);
+        queues.Add("msg_default", Value(fs, PosixQueues.DefaultMessages)).Add("msg_max", Value(fs, PosixQueues.MaxMessages))
+            .Add("msgsize_default", Value(fs, PosixQueues.DefaultSize)).Add("msgsize_max", Value(fs, PosixQueues.MaxSize))
+            .Add("queues_max", Value(fs, PosixQueues.MaxQueues));
         StaticDirectory files = new(fs);
         files.Add("aio-max-nr", Value(fs, AioSyscalls.MaxEvents))
             .Add("aio-nr", new TextFile(fs, static (sentry, text) => text.Append(Volatile.Read(ref sentry.AioEvents)).Append('\n')))
             .Add("epoll", epoll).Add("file-max", Value(fs, long.MaxValue))
-            .Add("file-nr", Value(fs, string.Create(CultureInfo.InvariantCulture, $"0\t0\t{long.MaxValue}"))).Add("inotify", inotify)
+            .Add("file-nr", Value(fs, string.Create(CultureInfo.InvariantCulture, $"0\t0\t{long.MaxValue}"))).Add("inotify", inotify).Add("mqueue", queues)
             .Add("nr_open", Value(fs, 1 << 20))
             .Add("pipe-max-size", Value(fs, Pipe.MaxSize)).Add("pipe-user-pages-hard", Value(fs, 0)).Add("pipe-user-pages-soft", Value(fs, PipeAccounts.SoftLimit))
             .Add("protected_fifos", Value(fs, 0)).Add("protected_hardlinks", Value(fs, 1)).Add("protected_regular", Value(fs, 0))
