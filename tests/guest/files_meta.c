@@ -436,3 +436,33 @@ TEST(write_protected_directory)
     CHECK_ERR(stat("d/f", &(struct stat){0}), EACCES);
     OK(chmod("d", 0755));
 }
+
+struct xattr_arguments { uint64_t value; uint32_t size, flags; };
+
+TEST(xattr_at)
+{
+    char b[16] = { 0 };
+    struct xattr_arguments a = { (uintptr_t)"one", 3, 0 }, get = { (uintptr_t)b, sizeof b, 0 };
+    int dir = open(".", O_RDONLY), fd = open("f", O_CREAT | O_RDWR, 0600);
+    long r = syscall(463, dir, "f", 0, "user.a", &a, sizeof a);
+    if (r == -1 && (errno == ENOSYS || errno == EOPNOTSUPP)) {
+        close(dir);
+        close(fd);
+        SKIP("not here");
+    }
+    CHECK_EQ(r, 0);
+    CHECK_EQ(syscall(464, dir, "f", 0, "user.a", &get, sizeof get), 3);
+    CHECK_STR(b, "one");
+    CHECK_EQ(syscall(464, fd, "", AT_EMPTY_PATH, "user.a", &get, sizeof get), 3);
+    CHECK_ERR(syscall(464, fd, "", 0, "user.a", &get, sizeof get), ENOENT);
+    CHECK_ERR(syscall(464, dir, "f", 1, "user.a", &get, sizeof get), EINVAL);
+    CHECK_ERR(syscall(464, dir, "f", 0, "user.a", &get, 8), EINVAL);
+    CHECK_ERR(syscall(464, dir, "f", 0, "user.b", &get, sizeof get), ENODATA);
+    a.flags = 1;
+    CHECK_ERR(syscall(463, dir, "f", 0, "user.a", &a, sizeof a), EEXIST);
+    CHECK(syscall(465, dir, "f", 0, b, sizeof b) >= 7);
+    CHECK_EQ(syscall(466, dir, "f", 0, "user.a"), 0);
+    CHECK_ERR(syscall(466, dir, "f", 0, "user.a"), ENODATA);
+    close(dir);
+    close(fd);
+}

@@ -312,3 +312,23 @@ TEST(private_pages_follow_the_file_until_written)
     close(fd);
     OK(munmap(p, 4 * P));
 }
+
+// A private page of a file that nobody has written yet, and one shared with a child, through /proc/self/mem.
+TEST(written_through_proc)
+{
+    int fd = open("f", O_CREAT | O_RDWR, 0600), mem = open("/proc/self/mem", O_RDWR);
+    CHECK(fd >= 0 && mem >= 0);
+    char *block = malloc(16384);
+    memset(block, 'f', 16384);
+    CHECK_EQ(write(fd, block, 16384), 16384);
+    char *p = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    CHECK(p != MAP_FAILED);
+    CHECK_EQ(pwrite(mem, "new", 3, (off_t)(uintptr_t)p + 5000), 3);
+    CHECK_EQ(memcmp(p + 4999, "fnewf", 5), 0);
+    CHECK_EQ(pread(fd, block, 5, 4999), 5);
+    CHECK_EQ(memcmp(block, "fffff", 5), 0);
+    munmap(p, 16384);
+    free(block);
+    close(fd);
+    close(mem);
+}

@@ -94,7 +94,7 @@ internal static class FileXattrSyscalls
         return Errno.OK;
     }
 
-    private static SysResult Set(Task task, VfsPath place, UserPtr name, UserPtr value, ulong size, int flags)
+    internal static SysResult Set(Task task, VfsPath place, UserPtr name, UserPtr value, ulong size, int flags)
     {
         if ((flags & ~3) != 0)
             return Errno.EINVAL;
@@ -111,7 +111,7 @@ internal static class FileXattrSyscalls
         return error;
     }
 
-    private static SysResult Get(Task task, VfsPath place, UserPtr name, UserPtr value, ulong size)
+    internal static SysResult Get(Task task, VfsPath place, UserPtr name, UserPtr value, ulong size)
     {
         Errno error = ReadName(task.Mm, name, out string text);
         if (error != Errno.OK)
@@ -130,7 +130,7 @@ internal static class FileXattrSyscalls
         return result;
     }
 
-    private static SysResult List(Task task, VfsPath place, UserPtr list, ulong size)
+    internal static SysResult List(Task task, VfsPath place, UserPtr list, ulong size)
     {
         int room = (int)Math.Min(size, PathOperations.MaxXattr);
         byte[] buffer = ArrayPool<byte>.Shared.Rent(room);
@@ -148,7 +148,7 @@ internal static class FileXattrSyscalls
         return error == Errno.OK ? result : error;
     }
 
-    private static SysResult Remove(Task task, VfsPath place, UserPtr name)
+    internal static SysResult Remove(Task task, VfsPath place, UserPtr name)
     {
         Errno error = ReadName(task.Mm, name, out string text);
         return error == Errno.OK ? PathOperations.RemoveXattr(new Caller(task), place, text) : error;

@@ -62,10 +62,24 @@ internal sealed class MemoryAccessFile(MemoryManager mm, OpenFlags flags) : File
         {
             Span<byte> piece = Piece(page, offset, from.Remaining);
             int copied = from.CopyTo(piece);
-            if (copied < piece.Length || mm.CopyOut(new UserPtr((ulong)offset), piece) != Errno.OK)
+            if (copied < piece.Length)
+                break;
+            bool written = mm.CopyOut(new UserPtr((ulong)offset), piece) == Errno.OK, isLast = false;
+            if (!written && done == 0)
+            {
+                // Pages to copy first: that needs the lock which holds the vector's spans. They are not used any more.
+                mm.EndAccess();
+                bool made = mm.MakeOwn((ulong)offset, (ulong)piece.Length);
+                mm.BeginAccess();
+                written = made && mm.CopyOut(new UserPtr((ulong)offset), piece) == Errno.OK;
+                isLast = true;
+            }
+            if (!written)
                 break;
             offset += copied;
             done += copied;
+            if (isLast)
+                break;
         }
         return done > 0 || from.Remaining == 0 ? done : Errno.EIO;
     }
