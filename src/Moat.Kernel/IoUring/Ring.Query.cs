@@ -168,7 +168,7 @@ internal sealed partial class Ring
     /// </summary>
     private SysResult RegisterZeroCopyReceive(Task task, UserPtr argument)
     {
-        if (!task.Credentials.IsRoot)
+        if (!task.Credentials.Has(Capability.CAP_NET_ADMIN))
             return Errno.EPERM;
         const IoUringSetup Needed = IoUringSetup.DEFER_TASKRUN;
         if ((Setup & Needed) == 0 || (Setup & (IoUringSetup.CQE32 | IoUringSetup.CQE_MIXED)) == 0)

@@ -58,9 +58,6 @@ internal sealed record Credentials
 
     public SecureBits SecureBits { get; init; }
 
-    /// <summary>True for user 0. Whether something is allowed is asked of <see cref="Has"/>.</summary>
-    public bool IsRoot => EffectiveUid == 0;
-
     /// <summary>True when a capability is in the effective set.</summary>
     public bool Has(Capability capability) => (Effective & (1UL << (int)capability)) != 0;
 

@@ -11,6 +11,21 @@ internal sealed partial class Task
     private Task? _vforkParent;
     private volatile bool _hasLeftMemory;
 
+    /// <summary>True when the caller's real user has as many threads as RLIMIT_NPROC says. They are only counted when all of them are as many.</summary>
+    private bool ExceedsProcessLimit(int all)
+    {
+        ulong limit = Group.Limits.Get(Resource.RLIMIT_NPROC).Current, own = 0;
+        if ((ulong)all < limit)
+            return false;
+        foreach (ThreadGroup group in Sentry.Tasks.GetGroups())
+        {
+            // One that has ended and waits to be waited for counts too.
+            if (group.Leader.Credentials.Uid == Credentials.Uid)
+                own += (ulong)Math.Max(1, group.ThreadCount);
+        }
+        return own >= limit;
+    }
+
     /// <summary>
     /// Makes a new thread or process and starts it (clone(2), clone3(2), fork(2), vfork(2)). Returns its id, EAGAIN (limits, the host gives
     /// no thread or address space), ENOMEM, EPERM (thread pointer), EMFILE, EFAULT (the descriptor), ERESTARTNOINTR (a signal comes first).
@@ -23,7 +38,7 @@ internal sealed partial class Task
             return Errno.ERESTARTNOINTR;
         int count = Sentry.Tasks.Count;
         bool isFree = Credentials.Has(Capability.CAP_SYS_RESOURCE) || Credentials.Has(Capability.CAP_SYS_ADMIN);
-        if (count >= Sentry.TaskLimit || ((ulong)count >= Group.Limits.Get(Resource.RLIMIT_NPROC).Current && !isFree))
+        if (count >= Sentry.TaskLimit || (!isFree && ExceedsProcessLimit(count)))
             return Errno.EAGAIN;
         int tid = Sentry.Tasks.Allocate();
         if (tid < 0)

@@ -1,3 +1,4 @@
+using Moat.Kernel.Tasks;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -46,7 +47,7 @@ internal sealed partial class HostSocket
             case SocketOption.SO_TIMESTAMPING or SocketOption.SO_TIMESTAMPING_NEW or SCM_TXTIME or SCM_TS_OPT_ID or SocketOption.SO_PRIORITY:
                 return Errno.OK;
             case SocketOption.SO_MARK:
-                return message.Caller.Credentials.IsRoot ? Errno.OK : Errno.EPERM;
+                return message.Caller.Credentials.Has(Capability.CAP_NET_ADMIN) ? Errno.OK : Errno.EPERM;
             case ControlType.SCM_RIGHTS or ControlType.SCM_CREDENTIALS:
                 // They mean something to AF_UNIX alone.
                 foreign = true;

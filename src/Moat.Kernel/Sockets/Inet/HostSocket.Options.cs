@@ -1,7 +1,8 @@
-using System.Runtime.InteropServices;
 using Moat.Host;
 using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
+using System.Runtime.InteropServices;
 
 namespace Moat.Kernel.Sockets.Inet;
 
@@ -28,7 +29,7 @@ internal sealed partial class HostSocket
         OptionUse use = InetOptions.Find(level, option);
         if ((use & OptionUse.Set) == 0)
             return level == SocketOption.SOL_SOCKET ? base.SetOption(in caller, level, option, value) : Errno.ENOPROTOOPT;
-        if ((use & OptionUse.Privileged) != 0 && !caller.Credentials.IsRoot)
+        if ((use & OptionUse.Privileged) != 0 && !caller.Credentials.Has(Capability.CAP_NET_ADMIN))
             return option == SocketOption.SO_DEBUG ? Errno.EACCES : Errno.EPERM;
         if ((use & OptionUse.Filter) != 0)
             return SetFilter(in caller, option, value);

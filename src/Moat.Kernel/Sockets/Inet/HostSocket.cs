@@ -65,7 +65,7 @@ internal sealed partial class HostSocket : Socket, IWaitSource
 
     public override Errno Bind(in Caller caller, ReadOnlySpan<byte> name)
     {
-        if (IsPrivilegedPort(name) && !caller.Credentials.IsRoot)
+        if (IsPrivilegedPort(name) && !caller.Credentials.Has(Capability.CAP_NET_BIND_SERVICE))
             return Errno.EACCES;
         return FromHost(HostSockets.Bind(_fd, name));
     }

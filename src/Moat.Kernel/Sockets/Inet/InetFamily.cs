@@ -13,7 +13,7 @@ internal sealed class InetFamily(int family) : SocketFamily
         if (task.Sentry.Network == NetworkMode.None)
             return CreateOnLoopback(task, type, protocol, flags, out socket);
         // CAP_NET_RAW as the sandbox has it; beyond that the host decides.
-        if (type == SocketType.SOCK_RAW && !task.Credentials.IsRoot)
+        if (type == SocketType.SOCK_RAW && !task.Credentials.Has(Capability.CAP_NET_RAW))
             return Errno.EPERM;
         int fd = HostSockets.Create(family, type, protocol);
         if (fd < 0)
@@ -39,7 +39,7 @@ internal sealed class InetFamily(int family) : SocketFamily
             case SocketType.SOCK_STREAM or SocketType.SOCK_DGRAM:
                 return Errno.EPROTONOSUPPORT;
             case SocketType.SOCK_RAW:
-                return task.Credentials.IsRoot ? Errno.EPROTONOSUPPORT : Errno.EPERM;
+                return task.Credentials.Has(Capability.CAP_NET_RAW) ? Errno.EPROTONOSUPPORT : Errno.EPERM;
             default:
                 return Errno.ESOCKTNOSUPPORT;
         }

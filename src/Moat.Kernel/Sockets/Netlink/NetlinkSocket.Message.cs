@@ -1,5 +1,6 @@
-using System.Runtime.InteropServices;
 using Moat.Host;
+using Moat.Kernel.Tasks;
+using System.Runtime.InteropServices;
 
 namespace Moat.Kernel.Sockets.Netlink;
 
@@ -23,7 +24,7 @@ internal sealed partial class NetlinkSocket
             if (error != Errno.OK)
                 return error;
         }
-        if (groups != 0 && !message.Caller.Credentials.IsRoot)
+        if (groups != 0 && !message.Caller.Credentials.Has(Capability.CAP_NET_ADMIN))
             return Errno.EPERM;
         // Other programs do not listen here.
         if (to != 0)

@@ -98,7 +98,7 @@ internal sealed partial class NetlinkSocket : Socket
             Errno error = Parse(name, out uint port, out uint groups);
             if (error != Errno.OK)
                 return error;
-            if ((port != 0 || groups != 0) && !caller.Credentials.IsRoot)
+            if ((port != 0 || groups != 0) && !caller.Credentials.Has(Capability.CAP_NET_ADMIN))
                 return Errno.EPERM;
             EnsureBound(in caller);
             _isConnected = true;

@@ -1,5 +1,6 @@
-using System.Runtime.InteropServices;
+using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
+using System.Runtime.InteropServices;
 
 namespace Moat.Kernel.Sockets.Inet.Loopback;
 
@@ -107,7 +108,7 @@ internal abstract partial class LoopbackSocket
         if (!IsKnown(level, option, OptionUse.Set))
             return level == SocketOption.SOL_SOCKET ? base.SetOption(in caller, level, option, value) : Errno.ENOPROTOOPT;
         OptionUse use = InetOptions.Find(level, option);
-        if ((use & OptionUse.Privileged) != 0 && !caller.Credentials.IsRoot)
+        if ((use & OptionUse.Privileged) != 0 && !caller.Credentials.Has(Capability.CAP_NET_ADMIN))
             return Errno.EPERM;
         if ((use & OptionUse.Filter) != 0)
             return Errno.ENOPROTOOPT;

@@ -96,7 +96,7 @@ internal abstract partial class LoopbackSocket : Socket
         Errno error = InetEndpoint.Parse(Family, name, out InetEndpoint wanted);
         if (error != Errno.OK)
             return error;
-        if (wanted.Port is > 0 and < FirstUnprivileged && !caller.Credentials.IsRoot)
+        if (wanted.Port is > 0 and < FirstUnprivileged && !caller.Credentials.Has(Capability.CAP_NET_BIND_SERVICE))
             return Errno.EACCES;
         lock (Network.Lock)
             return IsBound ? Errno.EINVAL : Network.Bind(this, wanted);
