@@ -203,3 +203,69 @@ TEST(robust_mutexes)
     OK0(pthread_mutex_unlock(&mutex));
     OK0(pthread_join(t, NULL));
 }
+
+static _Atomic uint32_t condition;
+static atomic_int got, waiting;
+
+static void *condition_waiter(void *arg)
+{
+    const struct timespec *until = arg;
+    waiting++;
+    long r = syscall(SYS_futex, &condition, FUTEX_WAIT_REQUEUE_PI | FUTEX_PRIVATE_FLAG, 5, until, &other, 0);
+    if (until) {
+        CHECK_EQ(r, -1);
+        CHECK_EQ(errno, ETIMEDOUT);
+        return NULL;
+    }
+    CHECK_EQ(r, 0);
+    CHECK_EQ(other & FUTEX_TID_MASK, tid());
+    got++;
+    OK(futex(&other, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, NULL));
+    return NULL;
+}
+
+static long requeue(int wake, long move, uint32_t value)
+{
+    return syscall(SYS_futex, &condition, FUTEX_CMP_REQUEUE_PI | FUTEX_PRIVATE_FLAG, wake, move, &other, value);
+}
+
+TEST(requeued_to_a_lock)
+{
+    for (int held = 0; held < 2; held++) {
+        pthread_t t[3];
+        condition = 5;
+        other = 0;
+        got = waiting = 0;
+        for (int i = 0; i < 3; i++)
+            OK(pthread_create(&t[i], NULL, condition_waiter, NULL));
+        while (waiting < 3)
+            usleep(1000);
+        usleep(50000);
+        CHECK_ERR(requeue(0, 1, 5), EINVAL);
+        CHECK_ERR(requeue(1, 1, 6), EAGAIN);
+        CHECK_ERR(syscall(SYS_futex, &condition, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0), EINVAL);
+        if (held)
+            OK(futex(&other, FUTEX_TRYLOCK_PI | FUTEX_PRIVATE_FLAG, NULL));
+        CHECK_EQ(requeue(1, 100, 5), 3);
+        if (held) {
+            CHECK_EQ(got, 0);
+            CHECK(other & FUTEX_WAITERS);
+            OK(futex(&other, FUTEX_UNLOCK_PI | FUTEX_PRIVATE_FLAG, NULL));
+        }
+        for (int i = 0; i < 3; i++)
+            OK(pthread_join(t[i], NULL));
+        CHECK_EQ(got, 3);
+        CHECK_EQ(other, 0);
+        CHECK_EQ(requeue(1, 100, 5), 0);
+    }
+    CHECK_ERR(syscall(SYS_futex, &condition, FUTEX_WAIT_REQUEUE_PI | FUTEX_PRIVATE_FLAG, 6, NULL, &other, 0), EAGAIN);
+    CHECK_ERR(syscall(SYS_futex, &condition, FUTEX_WAIT_REQUEUE_PI | FUTEX_PRIVATE_FLAG, 5, NULL, &condition, 0), EINVAL);
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += 30000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_nsec -= 1000000000;
+        until.tv_sec++;
+    }
+    condition_waiter(&until);
+}

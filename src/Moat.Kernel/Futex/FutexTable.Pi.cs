@@ -41,6 +41,8 @@ internal sealed partial class FutexTable
                 waiter.Address = address;
                 waiter.Owner = owner;
                 waiter.IsWoken = false;
+                waiter.IsOnLock = true;
+                waiter.Target = default;
                 Interlocked.Increment(ref _piWaiters);
                 bucket.Add(waiter);
                 return Errno.EAGAIN;
@@ -55,7 +57,8 @@ internal sealed partial class FutexTable
     {
         if (!Cancel(waiter))
             return false;
-        Interlocked.Decrement(ref _piWaiters);
+        if (waiter.IsOnLock)
+            Interlocked.Decrement(ref _piWaiters);
         return true;
     }
 
@@ -156,7 +159,7 @@ internal sealed partial class FutexTable
         bucket.Remove(next);
         for (FutexWaiter? w = bucket.Head; w is not null; w = w.Next)
         {
-            if (w is PiWaiter other && other.Key == next.Key)
+            if (w is PiWaiter { IsOnLock: true } other && other.Key == next.Key)
                 other.Owner = next.Task.Tid;
         }
         next.IsWoken = true;
@@ -177,7 +180,7 @@ internal sealed partial class FutexTable
     {
         for (FutexWaiter? w = bucket.Head; w is not null; w = w.Next)
         {
-            if (w is PiWaiter waiter && w.Key == key)
+            if (w is PiWaiter { IsOnLock: true } waiter && w.Key == key)
                 return waiter;
         }
         return null;
@@ -187,7 +190,7 @@ internal sealed partial class FutexTable
     {
         for (FutexWaiter? w = bucket.Head; w is not null; w = w.Next)
         {
-            if (w is PiWaiter waiter && waiter.Owner == owner)
+            if (w is PiWaiter { IsOnLock: true } waiter && waiter.Owner == owner)
                 return waiter;
         }
         return null;

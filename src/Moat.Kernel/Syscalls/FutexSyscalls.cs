@@ -18,7 +18,7 @@ internal static class FutexSyscalls
 {
     private const int FUTEX_WAIT = 0, FUTEX_WAKE = 1, FUTEX_REQUEUE = 3, FUTEX_CMP_REQUEUE = 4, FUTEX_WAKE_OP = 5,
         FUTEX_WAIT_BITSET = 9, FUTEX_WAKE_BITSET = 10, FUTEX_WAIT_REQUEUE_PI = 11, FUTEX_LOCK_PI2 = 13, FUTEX_LOCK_PI = 6,
-        FUTEX_UNLOCK_PI = 7, FUTEX_TRYLOCK_PI = 8;
+        FUTEX_UNLOCK_PI = 7, FUTEX_TRYLOCK_PI = 8, FUTEX_CMP_REQUEUE_PI = 12;
 
     private const int FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256;
     private const uint FUTEX2_SIZE_MASK = 3, FUTEX2_SIZE_U32 = 2;
@@ -27,7 +27,7 @@ internal static class FutexSyscalls
     internal const int FUTEX_WAITV_MAX = 128;
 
     /// <summary>futex(2). The fourth argument is a time-out for the waits and a number for the rest.</summary>
-    [Syscall(202, "futex", Support.Partial, Note = "FUTEX_WAIT_REQUEUE_PI, FUTEX_CMP_REQUEUE_PI: ENOSYS")]
+    [Syscall(202, "futex", Support.Full)]
     public static SysResult Futex(Task task, UserPtr<uint> address, int op, uint value, ulong timeout, UserPtr<uint> second, uint value3)
     {
         bool isPrivate = (op & FUTEX_PRIVATE_FLAG) != 0, realtime = (op & FUTEX_CLOCK_REALTIME) != 0;
@@ -66,6 +66,10 @@ internal static class FutexSyscalls
                 return task.LockPi(address, isPrivate, tries: true, time, HostClock.CLOCK_MONOTONIC);
             case FUTEX_UNLOCK_PI:
                 return table.UnlockPi(task, address, isPrivate);
+            case FUTEX_WAIT_REQUEUE_PI:
+                return task.WaitForRequeue(address, second, isPrivate, value, time, realtime ? HostClock.CLOCK_REALTIME : HostClock.CLOCK_MONOTONIC);
+            case FUTEX_CMP_REQUEUE_PI:
+                return value != 1 ? Errno.EINVAL : table.RequeuePi(task, address, second, isPrivate, (int)timeout, value3);
             default:
                 return Errno.ENOSYS;
         }

@@ -75,6 +75,27 @@ internal sealed partial class Task
         return outcome == WaitOutcome.TimedOut ? Errno.ETIMEDOUT : Errno.ERESTARTNOINTR;
     }
 
+    /// <summary>
+    /// Waits on a word until it has the lock that FUTEX_CMP_REQUEUE_PI moves it to (FUTEX_WAIT_REQUEUE_PI). The time as in
+    /// <see cref="WaitOnFutex"/>. EAGAIN: another value, or a signal came when it already waited for the lock. ETIMEDOUT, EFAULT, EINVAL, ERESTARTNOINTR.
+    /// </summary>
+    public SysResult WaitForRequeue(UserPtr address, UserPtr target, bool isPrivate, uint expected, long time, int clock)
+    {
+        PiWaiter waiter = WaitsForLock ??= new PiWaiter(this);
+        Errno error = Sentry.Futexes.EnqueueForLock(this, address, target, isPrivate, expected, waiter);
+        if (error != Errno.OK)
+            return error;
+        WaitOutcome outcome;
+        do
+        {
+            outcome = BlockUntil(time, clock);
+        }
+        while (outcome == WaitOutcome.Woken && !waiter.IsWoken);
+        if (waiter.IsWoken || !Sentry.Futexes.CancelPi(waiter))
+            return 0;
+        return outcome == WaitOutcome.TimedOut ? Errno.ETIMEDOUT : waiter.IsOnLock ? Errno.EAGAIN : Errno.ERESTARTNOINTR;
+    }
+
     /// <summary><see cref="Block"/> with a deadline on any clock; one that is set back while the task sleeps is waited for again.</summary>
     public WaitOutcome BlockUntil(long time, int clock)
     {
