@@ -1,6 +1,6 @@
 # Servers and clients on loopback, all of them in one sandbox: on the host's network, and on the sandbox's own.
 networks=(host none)
-server() { local name=$1; shift; "$@" "$name" cat bash tests/real/servers.sh "$volume" @PORT@ "$name"; }
+server() { local name=$1; shift; "$@" "server-$name" cat bash tests/real/servers.sh "$volume" @PORT@ "$name"; }
 program "http.server with \`curl\`, asyncio echo server" python3:/usr/bin/python3 curl:curl
 server python compare
 program "\`redis-server\` with \`redis-benchmark\` of 50 clients, lists, save" redis-server:redis-server redis-tools:redis-benchmark
