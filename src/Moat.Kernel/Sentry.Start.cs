@@ -125,7 +125,7 @@ internal sealed partial class Sentry : IDisposable
         Notifier.Dispose();
         UringThread.Dispose();
         UringWorkers.Dispose();
-        MemoryReaper.Drain();
+        Notifier.Dispose();
     }
 
     /// <summary>A task is gone; its id comes free, and with the last one of its process the process's.</summary>

@@ -122,31 +122,7 @@ internal sealed partial class MemoryManager
     {
         if (Interlocked.Decrement(ref _users) != 0)
             return;
-        Space.Kill();
         AioIfAny?.KillAll();
-        if (!CanEndLater() || !MemoryReaper.TryTake(this))
-            End();
-    }
-
-    /// <summary>
-    /// True when nobody sees the end of this address space: it shares no file, whose seals and attachments say who maps it, and what it gives
-    /// back is not missed.
-    /// </summary>
-    private bool CanEndLater()
-    {
-        if (Frames.Charged > Frames.Limit / 2)
-            return false;
-        bool shares = false;
-        _access.EnterWrite();
-        for (int i = 0; i < _vmas.Count; i++)
-            shares |= _vmas[i].IsShared && _vmas[i].File is not null;
-        _access.ExitWrite();
-        return !shares;
-    }
-
-    /// <summary>Ends the address space and frees its memory; nobody uses it any more.</summary>
-    internal void End()
-    {
         _access.EnterWrite();
         Space.Dispose();
         _vmas.Detach(0, ulong.MaxValue, _old);
