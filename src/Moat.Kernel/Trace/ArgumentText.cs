@@ -153,12 +153,18 @@ internal static class ArgumentText
             else
                 return;
         }
-        else if (Enum.GetName(type, Boxed(type, value)) is { } exact)
+        bool isFlags = type.IsDefined(typeof(FlagsAttribute), inherit: false);
+        if (value == 0 && isFlags)
         {
-            text.Append(exact);
+            text.Append('0');
             return;
         }
-        if (!type.IsDefined(typeof(FlagsAttribute), inherit: false))
+        if (type != typeof(OpenFlags) && Enum.GetName(type, Boxed(type, value)) is { } exact)
+        {
+            text.Append(UringNames.Whole(type, exact));
+            return;
+        }
+        if (!isFlags)
         {
             text.Append(CultureInfo.InvariantCulture, $"{value:#x}");
             return;
@@ -180,7 +186,7 @@ internal static class ArgumentText
                 bits = (uint)bits;
             if (bits == 0 || (value & bits) != bits || BitOperations.IsPow2(bits) == i < values.Length)
                 continue;
-            text.Append(first ? "" : "|").Append(Enum.GetName(type, item));
+            text.Append(first ? "" : "|").Append(UringNames.Whole(type, Enum.GetName(type, item)!));
             first = false;
             value &= ~bits;
         }

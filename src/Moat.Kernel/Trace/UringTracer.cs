@@ -15,20 +15,8 @@ internal sealed class UringTracer : IUringTrace
     public void Submitted(Task task, Ring ring, in IoUringSqe sqe)
     {
         StringBuilder text = new();
-        text.Append(CultureInfo.InvariantCulture, $"io_uring {NumberOf(ring)}: SQE {OperationTable.NameOf(sqe.opcode)} fd={sqe.fd}");
-        text.Append(CultureInfo.InvariantCulture, $" addr=0x{sqe.addr:x} len={sqe.len} off={Offset(sqe.off)}");
-        if (sqe.flags != 0)
-        {
-            text.Append(" flags=");
-            ArgumentText.AppendEnum(text, typeof(SqeFlags), sqe.flags);
-        }
-        if (sqe.ioprio != 0)
-            text.Append(CultureInfo.InvariantCulture, $" ioprio=0x{sqe.ioprio:x}");
-        if (sqe.rw_flags != 0)
-            text.Append(CultureInfo.InvariantCulture, $" op_flags=0x{sqe.rw_flags:x}");
-        if (sqe.buf_index != 0)
-            text.Append(CultureInfo.InvariantCulture, $" buf={sqe.buf_index}");
-        text.Append(CultureInfo.InvariantCulture, $" user_data=0x{sqe.user_data:x}");
+        text.Append(CultureInfo.InvariantCulture, $"io_uring {NumberOf(ring)}: SQE ");
+        SqeText.Append(text, task.Mm, in sqe);
         Tracer.WriteLine(task, text.ToString());
     }
 
@@ -38,16 +26,16 @@ internal sealed class UringTracer : IUringTrace
         text.Append(CultureInfo.InvariantCulture, $"io_uring {NumberOf(ring)}: CQE user_data=0x{userData:x} res={result}");
         if (result < 0)
             text.Append(CultureInfo.InvariantCulture, $" {(Errno)(-result)} ({ErrnoText.Of((Errno)(-result))})");
-        if (flags != 0)
+        const CqeFlags Known = (CqeFlags)((1u << IoUringConst.IORING_CQE_BUFFER_SHIFT) - 1);
+        if ((flags & Known) != 0)
         {
             text.Append(" flags=");
-            ArgumentText.AppendEnum(text, typeof(CqeFlags), (uint)flags);
+            ArgumentText.AppendEnum(text, typeof(CqeFlags), (uint)(flags & Known));
         }
+        if ((flags & CqeFlags.BUFFER) != 0)
+            text.Append(CultureInfo.InvariantCulture, $" buffer={(uint)flags >> IoUringConst.IORING_CQE_BUFFER_SHIFT}");
         Tracer.WriteLine(null, text.ToString());
     }
-
-    private static string Offset(ulong offset)
-        => offset == ulong.MaxValue ? "-1" : string.Create(CultureInfo.InvariantCulture, $"{offset}");
 
     private object NumberOf(Ring ring) => _numbers.GetValue(ring, _ => Interlocked.Increment(ref _last));
 }

@@ -29,7 +29,7 @@ public sealed class ArgumentTextTests
     public void OpenFlagsAreNamed(ulong flags, string expected) => Assert.Equal(expected, OfEnum(typeof(OpenFlags), flags));
 
     [Theory]
-    [InlineData(0, "None")]
+    [InlineData(0, "0")]
     [InlineData(8, "RWF_NOWAIT")]
     [InlineData(0x12, "RWF_DSYNC|RWF_APPEND")]
     [InlineData(0x10000, "0x10000")]
