@@ -1,5 +1,6 @@
 // What a fault tells the program, stacks and their guards, and handlers that repair what faulted.
 #include "fault.h"
+#include <sys/wait.h>
 #include <alloca.h>
 #include <sys/resource.h>
 #include <ucontext.h>
@@ -379,4 +380,42 @@ TEST(protection_flips_under_access)
         set += r.page[i];
     CHECK_EQ(set, stores);
     OK(munmap(r.page, PAGE));
+}
+
+// What a file that shrinks no longer has goes from private copies too, also from those shared with a child.
+TEST(truncated_under_private_copies)
+{
+    int fd = open("f", O_CREAT | O_RDWR, 0600);
+    static char block[4096];
+    memset(block, 'f', sizeof block);
+    for (int i = 0; i < 256; i++)
+        CHECK_EQ(write(fd, block, sizeof block), (ssize_t)sizeof block);
+    char *p = mmap(NULL, 256 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    CHECK(p != MAP_FAILED);
+    for (int i = 0; i < 256; i++)
+        p[i * 4096] = 'c';
+    int go[2], status;
+    OK(pipe(go));
+    pid_t pid = fork();
+    if (pid == 0) {
+        char c;
+        close(go[1]);
+        _exit(read(go[0], &c, 1) == 0 && p[4095] == 'f' && fault(p + 8192, FAULT_WRITE) == SIGBUS ? 0 : 1);
+    }
+    OK(ftruncate(fd, 4096));
+    CHECK_FAULT(p + 8192, FAULT_READ, SIGBUS, BUS_ADRERR);
+    CHECK_FAULT(p + 8192, FAULT_WRITE, SIGBUS, BUS_ADRERR);
+    CHECK_EQ(p[0], 'c');
+    p[1] = 'd';
+    close(go[1]);
+    close(go[0]);
+    CHECK_EQ(waitpid(pid, &status, 0), pid);
+    CHECK_EQ(status, 0);
+    OK(ftruncate(fd, 256 * 4096));
+    CHECK_EQ(p[8192], 0);
+    p[8192] = 'x';
+    CHECK_EQ(pread(fd, block, 1, 8192), 1);
+    CHECK_EQ(block[0], 0);
+    OK(munmap(p, 256 * 4096));
+    close(fd);
 }

@@ -87,6 +87,7 @@ internal sealed partial class MemoryManager
             if (vma.Kind == VmaKind.Frames)
                 Frames.Free(vma.Offset, vma.Length);
             vma.Kind = VmaKind.Reserved;
+            vma.SharesFrames = false;
         }
         _access.ExitWrite();
     }

@@ -7,6 +7,8 @@ internal partial class HostFile : IMappable
 {
     private long _mapped;
 
+    public FileMappers? Mappers => inode is null || IsUnwritten(inode) ? null : inode.Mappers;
+
     /// <summary>The path that /proc/self/maps shows.</summary>
     public string MapName => Path.ToText(Path.Mount.Table.Root.RootPath);
 

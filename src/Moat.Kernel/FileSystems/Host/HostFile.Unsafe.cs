@@ -141,7 +141,13 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
 
     public override SysResult Allocate(int mode, long offset, long length) => HostFiles.Allocate(handle.Fd, mode, offset, length);
 
-    public override SysResult Truncate(long length) => HostFiles.Truncate(handle.Fd, length);
+    public override SysResult Truncate(long length)
+    {
+        int result = HostFiles.Truncate(handle.Fd, length);
+        if (result == 0)
+            inode?.Shrunk(length);
+        return result;
+    }
 
     public override Errno Advise(long offset, long length, int advice) => (Errno)(-HostFiles.Advise(handle.Fd, offset, length, advice));
 

@@ -20,6 +20,8 @@ internal sealed partial class HostInode
         int result = 0;
         if (change.Has(AttributeMask.Size))
             result = HostFiles.TruncatePath(fd, change.Size);
+        if (result == 0 && change.Has(AttributeMask.Size))
+            Shrunk(change.Size);
         if (result == 0 && change.Has(AttributeMask.Uid | AttributeMask.Gid))
         {
             result = HostFiles.ChangeOwner(

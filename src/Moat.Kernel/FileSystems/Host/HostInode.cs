@@ -1,5 +1,6 @@
 using System.Text;
 using Moat.Host;
+using Moat.Kernel.Memory;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.FileSystems.Host;
@@ -33,6 +34,14 @@ internal sealed partial class HostInode : Inode
         _attributes = new Attributes(new InodePermissions(stat.stx_mode, stat.stx_uid, stat.stx_gid));
         LinkCount = stat.stx_nlink;
     }
+
+    private FileMappers? _mappers;
+
+    /// <summary>The address spaces that map it: of files that can shrink.</summary>
+    internal FileMappers Mappers => LazyInitializer.EnsureInitialized(ref _mappers);
+
+    /// <summary>It ends here now: private copies of what it has no more go. The rest is the host's business.</summary>
+    internal void Shrunk(long end) => Volatile.Read(ref _mappers)?.Shrunk((ulong)end);
 
     /// <summary>As last seen.</summary>
     public uint LinkCount { get; private set; }
