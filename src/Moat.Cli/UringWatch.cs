@@ -43,6 +43,8 @@ internal sealed class UringWatch : IDisposable
     private static MonitorSnapshot? Ask(SharedRegion region)
     {
         uint before = Volatile.Read(ref region.Word(MonitorSnapshot.SequenceAt));
+        if (before == 0)
+            return null;
         Interlocked.Increment(ref region.Word(MonitorSnapshot.RequestAt));
         region.Wake(MonitorSnapshot.RequestAt);
         byte[] copy = new byte[MonitorSnapshot.Size];

@@ -44,7 +44,8 @@ internal sealed class MonitorSnapshot
     /// <summary>Name of the memory file, and how it shows among a process's descriptors.</summary>
     public const string FileName = "moat-uring", LinkText = "/memfd:moat-uring (deleted)";
 
-    /// <summary>Where the 32-bit words are that readers and writer share: raised to ask, and raised before and after writing.</summary>
+    /// <summary>Where the 32-bit words are that readers and writer share: raised to ask, and raised before and after writing (zero: nobody
+    /// answers yet, for there was no ring).</summary>
     public const int RequestAt = 16, SequenceAt = 20;
 
     /// <summary>Most rings that are shown.</summary>

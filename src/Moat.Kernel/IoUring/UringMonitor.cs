@@ -57,7 +57,8 @@ internal sealed class UringMonitor : IDisposable
 
     private void Serve(Sentry sentry)
     {
-        // What was asked for before is answered first.
+        // Not zero any more: who looks knows that somebody answers.
+        Interlocked.Add(ref _region.Word(MonitorSnapshot.SequenceAt), 2);
         for (uint served = 0; !_stopping;)
         {
             uint asked = Volatile.Read(ref _region.Word(MonitorSnapshot.RequestAt));
