@@ -146,6 +146,27 @@ TEST(standard_modes)
     close_pair();
 }
 
+TEST(locked_modes)
+{
+    open_pair();
+    struct termios lock, t;
+    char raw[64] = { 0 };
+    CHECK_EQ(ioctl(slave, TIOCGLCKTRMIOS, raw), 0);
+    for (int i = 0; i < 36; i++)
+        CHECK_EQ(raw[i], 0);
+    memset(&lock, 0, sizeof lock);
+    lock.c_lflag = ECHO;
+    memcpy(raw, &lock, 36);
+    if (ioctl(slave, TIOCSLCKTRMIOS, raw) == 0) {
+        CHECK_EQ(tcgetattr(slave, &t), 0);
+        t.c_lflag &= ~(ECHO | ICANON);
+        CHECK_EQ(tcsetattr(slave, TCSANOW, &t), 0);
+        CHECK_EQ(tcgetattr(slave, &t), 0);
+        CHECK_EQ(t.c_lflag & (ECHO | ICANON), ECHO);
+    }
+    close_pair();
+}
+
 TEST(lines)
 {
     open_pair();

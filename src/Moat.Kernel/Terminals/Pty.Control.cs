@@ -12,7 +12,7 @@ internal sealed partial class Pty
         TCSETAF = 0x5408, TCSBRK = 0x5409, TCXONC = 0x540A, TCFLSH = 0x540B, TIOCEXCL = 0x540C, TIOCNXCL = 0x540D, TIOCOUTQ = 0x5411,
         TIOCSTI = 0x5412, TIOCGWINSZ = 0x5413, TIOCSWINSZ = 0x5414, FIONREAD = 0x541B, TIOCSETD = 0x5423, TIOCGETD = 0x5424, TCSBRKP = 0x5425,
         TIOCSBRK = 0x5427, TIOCCBRK = 0x5428, TCGETS2 = 0x802C542A, TCSETS2 = 0x402C542B, TCSETSW2 = 0x402C542C, TCSETSF2 = 0x402C542D,
-        TIOCGDEV = 0x80045432, TIOCGEXCL = 0x80045440;
+        TIOCGDEV = 0x80045432, TIOCGEXCL = 0x80045440, TIOCGLCKTRMIOS = 0x5456, TIOCSLCKTRMIOS = 0x5457;
 
     private const uint TIOCPKT = 0x5420, TIOCGPTN = 0x80045430, TIOCSPTLCK = 0x40045431, TIOCSIG = 0x40045436, TIOCGPKT = 0x80045438,
         TIOCGPTLCK = 0x80045439;
@@ -83,6 +83,8 @@ internal sealed partial class Pty
                 return SetModes(_termios.With(old), flushes: command == TCSETSF);
             case TCSETS2 or TCSETSW2 or TCSETSF2:
                 return task.Mm.Read(new UserPtr<Termios>(argument), out Termios wanted) != Errno.OK ? Errno.EFAULT : SetModes(wanted, command == TCSETSF2);
+            case TIOCGLCKTRMIOS or TIOCSLCKTRMIOS:
+                return ControlLocks(task, command, bytes);
             case TCGETA or TCSETA or TCSETAW or TCSETAF:
                 return ControlOld(task, command, bytes);
             case TCSBRK or TCSBRKP or TIOCSBRK or TIOCCBRK:
@@ -151,6 +153,7 @@ internal sealed partial class Pty
             if (flushes)
                 FlushInput();
             Termios before = _termios;
+            wanted = wanted.Keeping(in before, in _locks);
             _termios = wanted;
             if (before.Has(LocalModes.ICANON) != wanted.Has(LocalModes.ICANON))
                 SwitchCanonical(wanted.Has(LocalModes.ICANON));
@@ -163,6 +166,26 @@ internal sealed partial class Pty
         SlaveWaiters.Wake(Readable | Writable);
         MasterWaiters.Wake(PollEvents.POLLPRI | Readable | Writable);
         return 0;
+    }
+
+    /// <summary>Which modes do not change any more, a struct termios of masks. EPERM without CAP_SYS_ADMIN.</summary>
+    private SysResult ControlLocks(Task task, uint command, UserPtr address)
+    {
+        Span<byte> bytes = stackalloc byte[Termios.OldSize];
+        if (command == TIOCSLCKTRMIOS)
+        {
+            if (!task.Credentials.Has(Capability.CAP_SYS_ADMIN))
+                return Errno.EPERM;
+            if (task.Mm.CopyIn(address, bytes) != Errno.OK)
+                return Errno.EFAULT;
+            lock (_lock)
+                _locks = default(Termios).With(bytes);
+            return 0;
+        }
+        Termios locks;
+        lock (_lock)
+            locks = _locks;
+        return task.Mm.CopyOut(address, MemoryMarshal.AsBytes(new Span<Termios>(ref locks))[..Termios.OldSize]);
     }
 
     /// <summary>struct termio: the low halves of the modes, the line discipline, eight control characters.</summary>

@@ -17,6 +17,7 @@ internal sealed partial class Pty
     private readonly Sentry _sentry;
     private readonly RingQueue<byte> _output = new();
     private Termios _termios = Termios.Standard;
+    private Termios _locks;
     private ulong _window;
     private bool _masterClosed, _slaveClosed, _locked = true, _exclusive, _packet;
     private byte _packetEvents;

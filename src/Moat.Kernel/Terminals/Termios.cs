@@ -135,6 +135,23 @@ internal struct Termios
         return changed;
     }
 
+    /// <summary>These modes, but what <paramref name="locks"/> has bits of as it was <paramref name="before"/> (TIOCSLCKTRMIOS).</summary>
+    public readonly Termios Keeping(in Termios before, in Termios locks)
+    {
+        Termios kept = this;
+        kept.Input = (before.Input & locks.Input) | (Input & ~locks.Input);
+        kept.Output = (before.Output & locks.Output) | (Output & ~locks.Output);
+        kept.Control = (before.Control & locks.Control) | (Control & ~locks.Control);
+        kept.Local = (before.Local & locks.Local) | (Local & ~locks.Local);
+        kept.Line = locks.Line != 0 ? before.Line : Line;
+        for (int i = 0; i < ControlChars.Length; i++)
+        {
+            if (locks.Chars[i] != 0)
+                kept.Chars[i] = before.Chars[i];
+        }
+        return kept;
+    }
+
     /// <summary>Packet mode tells whether the usual flow control is on (TIOCPKT_DOSTOP).</summary>
     public readonly bool HasUsualFlowControl => Has(InputModes.IXON) && Chars[(int)ControlChar.VSTOP] == 0x13 && Chars[(int)ControlChar.VSTART] == 0x11;
 }
