@@ -99,6 +99,7 @@ static int head_of(int group)
     return u_register(r.fd, REGISTER_PBUF_STATUS, &st, 1) ? -errno : (int)st.head;
 }
 
+// proves: IORING_OP_PROVIDE_BUFFERS, IOSQE_BUFFER_SELECT, IORING_CQE_F_BUFFER
 TEST(lists)
 {
     int fd = mt_file("f", 4000);
@@ -129,6 +130,7 @@ TEST(lists)
     OK(close(fd));
 }
 
+// proves: IORING_OP_REMOVE_BUFFERS
 TEST(what_lists_refuse)
 {
     ring_init(&r, 8, 0);
@@ -298,6 +300,7 @@ TEST(rings_and_pipes)
     OK(close(p[0]));
 }
 
+// proves: IORING_CQE_F_BUF_MORE
 TEST(used_in_part)
 {
     int p[2], fd = mt_file("f", 4000);
@@ -339,6 +342,7 @@ TEST(used_in_part)
     OK(close(fd));
 }
 
+// proves: IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING, IORING_REGISTER_PBUF_STATUS
 TEST(registering_rings)
 {
     char *m = pages(4);
@@ -392,6 +396,7 @@ TEST(registering_rings)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_READ_MULTISHOT
 TEST(reading_again_and_again)
 {
     int p[2];

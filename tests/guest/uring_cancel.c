@@ -88,6 +88,7 @@ TEST(a_poll)
     OK(close(ev));
 }
 
+// proves: IORING_OP_ASYNC_CANCEL
 TEST(a_waiting_read)
 {
     int p[2];

@@ -30,6 +30,7 @@ TEST(counts)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_NOP
 TEST(around_the_ring_many_times)
 {
     struct ring r;
@@ -52,6 +53,7 @@ TEST(around_the_ring_many_times)
     ring_exit(&r);
 }
 
+// proves: IORING_ENTER_GETEVENTS
 TEST(min_complete)
 {
     struct ring r;
@@ -129,6 +131,7 @@ TEST(the_index_array)
     ring_exit(&r);
 }
 
+// proves: IORING_SETUP_NO_SQARRAY
 TEST(no_index_array)
 {
     struct ring r;
@@ -217,6 +220,7 @@ static int with_an_error(uint32_t flags)
 }
 
 TEST(an_error_ends_the_batch) { CHECK_EQ(with_an_error(0), 2); }
+// proves: IORING_SETUP_SUBMIT_ALL
 TEST(submit_all_goes_on) { CHECK_EQ(with_an_error(IORING_SETUP_SUBMIT_ALL), 4); }
 
 TEST(wrong_requests)
@@ -363,6 +367,7 @@ TEST(timed_wait)
     ring_exit(&r);
 }
 
+// proves: IORING_ENTER_ABS_TIMER
 TEST(timed_wait_absolute)
 {
     struct ring r;
@@ -444,6 +449,7 @@ TEST(waiting_for_another_threads_event)
     }
 }
 
+// proves: IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_DEFER_TASKRUN
 TEST(deferred_completion_waits_for_enter)
 {
     struct ring r;
@@ -471,6 +477,7 @@ TEST(deferred_completion_waits_for_enter)
     OK(close(ev));
 }
 
+// proves: IORING_FEAT_NODROP
 TEST(overflow_keeps_everything)
 {
     struct ring r;

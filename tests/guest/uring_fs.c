@@ -64,6 +64,7 @@ TEST(opening_and_closing)
     OK(close(dir));
 }
 
+// proves: IORING_OP_OPENAT2
 TEST(openat2)
 {
     struct open_how how = {O_RDONLY, 0, RESOLVE_BENEATH}, bad = {O_RDONLY, 0600, 0};
@@ -84,6 +85,7 @@ TEST(openat2)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_OPENAT
 TEST(names_are_copied_at_submission)
 {
     char name[16] = "f";
@@ -151,6 +153,7 @@ TEST(slots_are_allocated)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_CLOSE
 TEST(close_errors)
 {
     ring_init(&r, 8, 0);
@@ -173,6 +176,7 @@ TEST(close_errors)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_STATX
 TEST(statx_requests)
 {
     int fd = mt_file("f", 777);
@@ -219,6 +223,7 @@ static int op_unlink(const char *name, uint32_t flags)
     return run(5);
 }
 
+// proves: IORING_OP_MKDIRAT, IORING_OP_SYMLINKAT, IORING_OP_LINKAT
 TEST(names)
 {
     struct stat st;
@@ -259,6 +264,7 @@ TEST(names)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_RENAMEAT, IORING_OP_UNLINKAT
 TEST(names_relative_to_directories)
 {
     OK(mkdir("d", 0755));
@@ -310,6 +316,7 @@ TEST(names_bad_requests)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_FSYNC, IORING_OP_SYNC_FILE_RANGE
 TEST(syncs)
 {
     int fd = mt_file("f", 10000), p[2];
@@ -349,6 +356,7 @@ static int op_fallocate(int fd, int mode, uint64_t off, uint64_t len)
     return run(1);
 }
 
+// proves: IORING_OP_FALLOCATE
 TEST(allocations)
 {
     int fd = mt_file("f", 4 * PAGE), p[2];
@@ -375,6 +383,7 @@ TEST(allocations)
     OK(close(p[1]));
 }
 
+// proves: IORING_OP_FADVISE, IORING_OP_MADVISE
 TEST(advice)
 {
     int fd = mt_file("f", 4 * PAGE), p[2];
@@ -418,6 +427,7 @@ static int op_files_update(const int *fds, uint32_t n, uint64_t offset)
     return run(1);
 }
 
+// proves: IORING_OP_FILES_UPDATE
 TEST(files_update)
 {
     int a = mt_file("a", 3), b = mt_file("b", 5), slots[4] = {-1, -1, -1, -1}, fds[] = {a, b};
@@ -457,6 +467,7 @@ TEST(files_update_allocates)
     OK(close(f));
 }
 
+// proves: IORING_OP_EPOLL_CTL
 TEST(epoll_changes)
 {
     int ep = OK(epoll_create1(0)), ev = OK(eventfd(1, 0));
@@ -502,6 +513,7 @@ static sqe_t *add_splice(int in, uint64_t in_off, int out, uint64_t out_off, uin
     return s;
 }
 
+// proves: IORING_OP_SPLICE, IORING_OP_TEE
 TEST(splices)
 {
     int fd = mt_file("f", 10000), out = OK(open("g", O_CREAT | O_RDWR, 0600)), p[2], q[2];

@@ -30,6 +30,7 @@ static void polled_submit(struct ring *p)
         OK(u_enter(p->fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0));
 }
 
+// proves: IORING_SETUP_SQPOLL, IORING_ENTER_SQ_WAKEUP
 TEST(a_thread_that_submits)
 {
     int fd = mt_file("f", 4000);
@@ -59,6 +60,7 @@ TEST(a_thread_that_submits)
     OK(close(fd));
 }
 
+// proves: IORING_ENTER_SQ_WAIT
 TEST(room_in_the_queue)
 {
     polled_ring(&r, 4, 1000, 0, 0);
@@ -77,6 +79,7 @@ TEST(room_in_the_queue)
     ring_exit(&r);
 }
 
+// proves: IORING_FEAT_SQPOLL_NONFIXED
 TEST(waits_links_and_files_of_a_polled_ring)
 {
     int p[2], fd = mt_file("f", 100);
@@ -105,6 +108,7 @@ TEST(waits_links_and_files_of_a_polled_ring)
     OK(close(fd));
 }
 
+// proves: IORING_SETUP_ATTACH_WQ
 TEST(one_thread_for_several_rings)
 {
     struct ring s, t;
@@ -136,6 +140,7 @@ TEST(one_thread_for_several_rings)
     ring_exit(&t);
 }
 
+// proves: IORING_SETUP_SQ_AFF, IORING_SETUP_HYBRID_IOPOLL
 TEST(what_goes_together)
 {
     static const uint32_t wrong[] = {
@@ -161,6 +166,7 @@ TEST(what_goes_together)
     OK(close(OK(u_setup_patient(4, &p))));
 }
 
+// proves: IORING_SETUP_SQE128
 TEST(large_sqes)
 {
     int fd = mt_file("f", 4000);
@@ -191,6 +197,7 @@ struct cqe32 {
     uint64_t extra[2];
 };
 
+// proves: IORING_SETUP_CQE32
 TEST(large_cqes)
 {
     ring_init(&r, 4, IORING_SETUP_CQE32);
@@ -232,6 +239,7 @@ TEST(large_cqes)
     ring_exit(&r);
 }
 
+// proves: IORING_SETUP_CQE_MIXED, IORING_CQE_F_SKIP, IORING_CQE_F_CQE32
 TEST(cqes_of_both_sizes)
 {
     uint64_t seed = 5;
@@ -294,6 +302,7 @@ static int in_my_memory(struct ring *p, char *m, uint32_t flags)
     return fd;
 }
 
+// proves: IORING_SETUP_NO_MMAP
 TEST(rings_in_my_memory)
 {
     char *m = pages(4);
@@ -327,6 +336,7 @@ TEST(my_memory_goes_away)
     OK(close(r.fd));
 }
 
+// proves: IORING_SETUP_REGISTERED_FD_ONLY
 TEST(rings_without_a_descriptor)
 {
     char *m = pages(4);
@@ -345,6 +355,7 @@ TEST(rings_without_a_descriptor)
     OK(munmap(m, 4 * PAGE));
 }
 
+// proves: IORING_SETUP_IOPOLL
 TEST(polled_completions)
 {
     int fd = mt_file("f", 4 * PAGE), direct = open("f", O_RDWR | O_DIRECT);

@@ -31,6 +31,7 @@ static void check_results(const int *expected, int n)
             FAIL("request %d: %d, expected %d", i + 1, c[i].res, expected[i]);
 }
 
+// proves: IOSQE_IO_LINK
 TEST(a_chain_runs_in_order)
 {
     int fd = OK(open("f", O_CREAT | O_RDWR, 0600));
@@ -72,6 +73,7 @@ TEST(a_failure_cancels_the_rest)
     ring_exit(&r);
 }
 
+// proves: IOSQE_IO_HARDLINK
 TEST(a_hard_link_goes_on)
 {
     ring_init(&r, 8, 0);
@@ -247,6 +249,7 @@ TEST(cancelling_the_head_of_a_chain)
     OK(close(ev));
 }
 
+// proves: IOSQE_IO_DRAIN
 TEST(drain_waits_for_what_came_before)
 {
     int ev = OK(eventfd(0, 0));
@@ -324,6 +327,7 @@ TEST(every_one_drained)
     OK(close(fd));
 }
 
+// proves: IOSQE_CQE_SKIP_SUCCESS, IORING_FEAT_CQE_SKIP
 TEST(success_is_skipped)
 {
     int fd = mt_file("f", 100);
@@ -403,6 +407,7 @@ TEST(reads_of_a_pipe_that_the_chain_fills)
     OK(close(p[1]));
 }
 
+// proves: IORING_FEAT_LINKED_FILE
 TEST(a_file_opened_within_the_chain)
 {
     // The descriptor of the second is looked up when its turn comes.

@@ -24,6 +24,7 @@ static void done(void)
     ring_exit(&b);
 }
 
+// proves: IORING_OP_MSG_RING
 TEST(data)
 {
     both(0);
@@ -184,6 +185,7 @@ TEST(two_that_talk_at_once)
     done();
 }
 
+// proves: IORING_REGISTER_SEND_MSG_RING
 TEST(without_a_ring)
 {
     both(0);
@@ -221,6 +223,7 @@ static int sync_cancel(struct sync_cancel *c)
     return n < 0 ? -errno : n;
 }
 
+// proves: IORING_REGISTER_SYNC_CANCEL
 TEST(cancelling_without_a_request)
 {
     char buf[8];

@@ -1,6 +1,7 @@
 // io_uring on sockets: SOCKET, BIND, LISTEN, ACCEPT, CONNECT, SEND, RECV, SENDMSG, RECVMSG, SHUTDOWN.
 #include "uring_net.h"
 
+// proves: IORING_OP_SEND, IORING_OP_RECV
 TEST(send_recv)
 {
     struct ring r;
@@ -109,6 +110,7 @@ TEST(mistakes)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_SHUTDOWN, IORING_OP_SOCKET, IORING_OP_BIND, IORING_OP_LISTEN
 TEST(connection)
 {
     struct ring r;
@@ -211,6 +213,7 @@ TEST(direct)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_ACCEPT
 TEST(accept_multishot)
 {
     struct ring r;
@@ -253,6 +256,7 @@ TEST(accept_multishot)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_SENDMSG, IORING_OP_RECVMSG
 TEST(messages)
 {
     struct ring r;

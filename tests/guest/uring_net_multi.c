@@ -82,6 +82,7 @@ TEST(buffers)
     OK(munmap(g.e, g.size));
 }
 
+// proves: IORING_CQE_F_SOCK_NONEMPTY
 TEST(recv_multishot)
 {
     struct ring r;
@@ -283,6 +284,7 @@ TEST(recvmsg_multishot)
     OK(munmap(g.e, g.size));
 }
 
+// proves: IORING_FEAT_RECVSEND_BUNDLE
 TEST(bundles)
 {
     struct ring r;
@@ -359,6 +361,7 @@ TEST(bundles)
     OK(munmap(h.e, h.size));
 }
 
+// proves: IORING_OP_URING_CMD
 TEST(tcp)
 {
     struct ring r;
@@ -412,6 +415,7 @@ TEST(tcp)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_CONNECT
 TEST(tcp_connect)
 {
     struct ring r;
@@ -444,6 +448,7 @@ TEST(tcp_connect)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_SEND_ZC, IORING_OP_SENDMSG_ZC, IORING_CQE_F_NOTIF
 TEST(zero_copy)
 {
     struct ring r;

@@ -18,6 +18,7 @@ static int pipe_op(int fd, void *at, uint32_t slot, uint32_t flags)
     return ring_result(&r, 1);
 }
 
+// proves: IORING_OP_PIPE
 TEST(pipes)
 {
     int f[2], none[6] = {-1, -1, -1, -1, -1, -1};
@@ -63,6 +64,7 @@ static int xattr(int op, int fd, const char *name, const void *value, uint32_t l
     return ring_result(&r, 1);
 }
 
+// proves: IORING_OP_FSETXATTR, IORING_OP_SETXATTR, IORING_OP_FGETXATTR, IORING_OP_GETXATTR
 TEST(extended_attributes)
 {
     int fd = mt_file("f", 100);
@@ -99,6 +101,7 @@ TEST(extended_attributes)
     OK(close(fd));
 }
 
+// proves: IORING_OP_FTRUNCATE
 TEST(truncation)
 {
     int fd = mt_file("f", 100), ro = OK(open("f", O_RDONLY)), p[2];
@@ -125,6 +128,7 @@ TEST(truncation)
     OK(close(p[1]));
 }
 
+// proves: IORING_OP_EPOLL_WAIT
 TEST(waiting_on_epoll)
 {
     int ep = OK(epoll_create1(0)), p[2], q[2], fd = mt_file("f", 10);
@@ -192,6 +196,7 @@ static sqe_t *futex(int op, uint32_t *at, uint64_t value, uint64_t mask, int fla
 
 static int futex_call(uint32_t *at, int op, int n) { return (int)syscall(SYS_futex, at, op | 128, n, NULL, NULL, 0); }
 
+// proves: IORING_OP_FUTEX_WAIT, IORING_OP_FUTEX_WAKE
 TEST(futexes)
 {
     static uint32_t word, other;
@@ -254,6 +259,7 @@ struct waitv {
     uint32_t flags, resv;
 };
 
+// proves: IORING_OP_FUTEX_WAITV
 TEST(several_futexes)
 {
     static uint32_t word[4] = {1, 2, 3, 4};
@@ -337,6 +343,7 @@ static sqe_t *wait_child(int type, int id, siginfo_t *si, uint32_t options)
     return s;
 }
 
+// proves: IORING_OP_WAITID
 TEST(children)
 {
     siginfo_t si;
@@ -399,6 +406,7 @@ TEST(children)
     OK(close(p[0]));
 }
 
+// proves: IORING_OP_READV_FIXED, IORING_OP_WRITEV_FIXED
 TEST(vectors_in_registered_buffers)
 {
     static char area[8192] __attribute__((aligned(4096)));

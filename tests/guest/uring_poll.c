@@ -56,6 +56,7 @@ TEST(ready_already)
     OK(close(ev));
 }
 
+// proves: IORING_OP_POLL_ADD
 TEST(ready_later_and_only_once)
 {
     int ev = OK(eventfd(0, 0));
@@ -89,6 +90,7 @@ TEST(the_wrong_event_does_not_count)
     OK(close(p[0]));
 }
 
+// proves: IORING_FEAT_POLL_32BITS
 TEST(hangups_and_errors)
 {
     int p[2];
@@ -175,6 +177,7 @@ TEST(multishot)
     OK(close(ev));
 }
 
+// proves: IORING_CQE_F_MORE
 TEST(multishot_ready_at_first)
 {
     int ev = OK(eventfd(1, 0));
@@ -266,6 +269,7 @@ TEST(several_on_one_file)
     OK(close(ev));
 }
 
+// proves: IORING_OP_POLL_REMOVE
 TEST(removals)
 {
     int ev = OK(eventfd(0, 0));
@@ -358,6 +362,7 @@ TEST(updates_of_data)
     OK(close(ev));
 }
 
+// proves: IOSQE_ASYNC
 TEST(in_a_worker)
 {
     int ev = OK(eventfd(0, 0));

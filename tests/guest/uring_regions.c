@@ -27,6 +27,7 @@ struct reg_wait {
 static struct ring r;
 static char area[16384] __attribute__((aligned(4096)));
 
+// proves: IORING_REGISTER_MEM_REGION
 TEST(regions)
 {
     struct region g = {(uintptr_t)area, PAGE, 1, 0, 0, {0}};
@@ -98,6 +99,7 @@ static void registered_waits(bool mapped)
         OK(munmap(w, PAGE));
 }
 
+// proves: IORING_ENTER_EXT_ARG_REG
 TEST(waits_from_my_memory) { registered_waits(false); }
 
 TEST(waits_from_mapped_memory) { registered_waits(true); }
@@ -113,6 +115,7 @@ static void map_again(struct io_uring_params *p)
     ring_map(&r);
 }
 
+// proves: IORING_REGISTER_RESIZE_RINGS
 TEST(other_sizes)
 {
     struct io_uring_params p = {.sq_entries = 32};

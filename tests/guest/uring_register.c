@@ -14,6 +14,7 @@ struct probe {
     struct io_uring_probe_op ops[256];
 };
 
+// proves: IORING_REGISTER_PROBE
 TEST(probe)
 {
     struct ring r;
@@ -89,6 +90,7 @@ TEST(unknown_opcodes)
     ring_exit(&r);
 }
 
+// proves: IORING_REGISTER_BUFFERS, IORING_UNREGISTER_BUFFERS
 TEST(buffers)
 {
     struct ring r;
@@ -274,6 +276,7 @@ static int read_fixed(struct ring *r, int slot)
     return ring_result(r, 77);
 }
 
+// proves: IORING_REGISTER_FILES, IORING_UNREGISTER_FILES
 TEST(files)
 {
     struct ring r;
@@ -328,6 +331,7 @@ static int update(struct ring *r, uint32_t offset, int *fds, uint32_t n)
     return u_register(r->fd, IORING_REGISTER_FILES_UPDATE, &u, n);
 }
 
+// proves: IORING_REGISTER_FILES_UPDATE
 TEST(file_updates)
 {
     struct ring r;
@@ -393,6 +397,7 @@ static uint64_t taken(int ev)
     return read(ev, &v, 8) == 8 ? v : 0;
 }
 
+// proves: IORING_REGISTER_EVENTFD, IORING_UNREGISTER_EVENTFD
 TEST(eventfd_signals)
 {
     struct ring r;
@@ -440,6 +445,7 @@ TEST(eventfd_signals)
     OK(close(other));
 }
 
+// proves: IORING_REGISTER_EVENTFD_ASYNC
 TEST(eventfd_async)
 {
     struct ring r;

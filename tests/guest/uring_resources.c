@@ -70,6 +70,7 @@ static void expect_tag(uint64_t tag)
     CHECK_EQ(c.flags, 0);
 }
 
+// proves: IORING_REGISTER_FILES_UPDATE2
 TEST(files_with_tags)
 {
     int a = mt_file("a", 100), b = mt_file("b", 200), p[2];
@@ -116,6 +117,7 @@ TEST(files_with_tags)
     OK(close(p[1]));
 }
 
+// proves: IORING_REGISTER_FILES2, IORING_REGISTER_BUFFERS_UPDATE
 TEST(sparse_tables)
 {
     int fd = mt_file("a", 100);
@@ -164,6 +166,7 @@ static int clone_of(const struct ring *from, uint32_t flags, uint32_t src, uint3
     return u_register(r.fd, REGISTER_CLONE_BUFFERS, &a, 1) < 0 ? -errno : 0;
 }
 
+// proves: IORING_REGISTER_CLONE_BUFFERS
 TEST(cloned_buffers)
 {
     struct ring s;
@@ -211,6 +214,7 @@ static int open_direct(uint32_t slot)
     return ring_result(&r, 3);
 }
 
+// proves: IORING_REGISTER_FILE_ALLOC_RANGE
 TEST(allocation_ranges)
 {
     OK(close(mt_file("a", 100)));
@@ -237,6 +241,7 @@ TEST(allocation_ranges)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_FIXED_FD_INSTALL
 TEST(descriptors_of_registered_files)
 {
     int fd = mt_file("a", 100);
@@ -268,6 +273,7 @@ TEST(descriptors_of_registered_files)
     OK(close(fd));
 }
 
+// proves: IORING_ENTER_REGISTERED_RING, IORING_REGISTER_RING_FDS, IORING_UNREGISTER_RING_FDS, IORING_FEAT_REG_REG_RING
 TEST(registered_rings)
 {
     struct ring s;
@@ -318,6 +324,7 @@ TEST(registered_rings)
     ring_exit(&s);
 }
 
+// proves: IORING_REGISTER_PERSONALITY, IORING_UNREGISTER_PERSONALITY
 TEST(personalities)
 {
     OK(close(mt_file("a", 100)));
@@ -343,6 +350,7 @@ TEST(personalities)
     ring_exit(&r);
 }
 
+// proves: IORING_FEAT_CUR_PERSONALITY
 TEST(a_personality_keeps_its_rights)
 {
     if (geteuid() != 0)
@@ -372,6 +380,7 @@ struct restriction {
     uint32_t resv2[3];
 };
 
+// proves: IORING_REGISTER_RESTRICTIONS
 TEST(restrictions)
 {
     int fd = mt_file("a", 100);
@@ -416,6 +425,7 @@ TEST(restrictions)
     OK(close(fd));
 }
 
+// proves: IORING_REGISTER_IOWQ_AFF, IORING_UNREGISTER_IOWQ_AFF, IORING_REGISTER_IOWQ_MAX_WORKERS, IORING_FEAT_NATIVE_WORKERS
 TEST(limits_of_workers)
 {
     ring_init(&r, 8, 0);
@@ -441,6 +451,7 @@ TEST(limits_of_workers)
     ring_exit(&r);
 }
 
+// proves: IORING_ENTER_EXT_ARG, IORING_REGISTER_CLOCK
 TEST(clocks)
 {
     ring_init(&r, 8, 0);
@@ -471,6 +482,7 @@ struct query_hdr {
     uint32_t resv[3];
 };
 
+// proves: IORING_REGISTER_QUERY
 TEST(queries)
 {
     struct { uint32_t ops, regs; uint64_t features, setup, enter, sqe; uint32_t queries, pad; } q = {0};
@@ -513,6 +525,7 @@ TEST(queries)
     OK(close(fd));
 }
 
+// proves: IORING_REGISTER_NAPI, IORING_UNREGISTER_NAPI
 TEST(busy_polling_is_remembered)
 {
     struct { uint32_t to; uint8_t prefer, op, pad[2]; uint32_t param, resv; } n = {50, 1, 0, {0}, 0, 0};

@@ -76,6 +76,7 @@ TEST(the_file_position)
     OK(close(fd));
 }
 
+// proves: IORING_OP_READV, IORING_OP_WRITEV, IORING_FEAT_RW_CUR_POS
 TEST(vectors)
 {
     int fd = mt_file("f", 1000);
@@ -112,6 +113,7 @@ TEST(vectors)
     OK(close(fd));
 }
 
+// proves: IORING_FEAT_SUBMIT_STABLE
 TEST(vectors_are_stable_after_submission)
 {
     // The vector may go once enter has returned, even if the request waits.
@@ -270,6 +272,7 @@ TEST(in_a_worker)
     OK(close(fd));
 }
 
+// proves: IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED
 TEST(fixed_buffers)
 {
     int fd = OK(open("f", O_CREAT | O_RDWR, 0600));
@@ -299,6 +302,7 @@ TEST(fixed_buffers)
         OK(close(fds[i]));
 }
 
+// proves: IOSQE_FIXED_FILE
 TEST(fixed_files)
 {
     int fds[2] = {mt_file("f", 1000), OK(open("g", O_CREAT | O_RDWR, 0600))};
@@ -345,6 +349,7 @@ TEST(eight_megabytes)
     OK(close(fd));
 }
 
+// proves: IORING_OP_READ, IORING_FEAT_FAST_POLL
 TEST(a_pipe_read_waits)
 {
     int p[2];
@@ -396,6 +401,7 @@ TEST(several_reads_of_one_pipe)
     OK(close(p[1]));
 }
 
+// proves: IORING_OP_WRITE
 TEST(a_full_pipe_waits)
 {
     int p[2];

@@ -27,6 +27,7 @@ static int try_flags(uint32_t entries, uint32_t flags, uint32_t cq_entries)
     return try_setup(entries, &p);
 }
 
+// proves: IORING_SETUP_COOP_TASKRUN
 TEST(all_combinations_of_flags)
 {
     for (uint32_t bits = 0; bits < 1u << countof(flags_known); bits++) {
@@ -98,6 +99,7 @@ TEST(entries_are_rounded_up)
     }
 }
 
+// proves: IORING_SETUP_CLAMP
 TEST(entries_out_of_range)
 {
     CHECK_EQ(try_flags(0, 0, 0), -EINVAL);
@@ -110,6 +112,7 @@ TEST(entries_out_of_range)
     CHECK_EQ(p.cq_entries, 65536);
 }
 
+// proves: IORING_SETUP_CQSIZE
 TEST(cq_sizes)
 {
     const struct {
@@ -129,6 +132,7 @@ TEST(cq_sizes)
     }
 }
 
+// proves: IORING_FEAT_EXT_ARG
 TEST(features_of_this_stage)
 {
     struct io_uring_params p = {.flags = 0};
@@ -234,6 +238,7 @@ TEST(mapping_offsets)
     OK(close(fd));
 }
 
+// proves: IORING_FEAT_SINGLE_MMAP
 TEST(both_ring_offsets_are_one_map)
 {
     struct ring r;
@@ -346,6 +351,7 @@ TEST(large_rings)
     ring_exit(&r);
 }
 
+// proves: IORING_SETUP_R_DISABLED, IORING_REGISTER_ENABLE_RINGS
 TEST(disabled_ring)
 {
     struct ring r;
@@ -383,6 +389,7 @@ static void *enters_elsewhere(void *arg)
     return NULL;
 }
 
+// proves: IORING_SETUP_SINGLE_ISSUER
 TEST(single_issuer)
 {
     struct ring r;

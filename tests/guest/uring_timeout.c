@@ -95,6 +95,7 @@ TEST(absolute_and_other_clocks)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_TIMEOUT
 TEST(by_count)
 {
     struct __kernel_timespec ts = ms(1000000);
@@ -230,6 +231,7 @@ TEST(bad_requests)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_TIMEOUT_REMOVE
 TEST(removals)
 {
     struct __kernel_timespec ts = ms(1000000);
@@ -345,6 +347,7 @@ TEST(a_linked_one_hits)
     OK(close(p[1]));
 }
 
+// proves: IORING_OP_LINK_TIMEOUT
 TEST(a_linked_one_misses)
 {
     struct __kernel_timespec ts = ms(1000000);

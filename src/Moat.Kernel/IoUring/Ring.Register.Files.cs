@@ -206,10 +206,14 @@ internal sealed partial class Ring
         return RemoveFile(index) ? 0 : Errno.EBADF;
     }
 
-    /// <summary>The first free place from where a file came or went last, then from the start of the range (Linux's order).</summary>
+    /// <summary>
+    /// The first free place of the range, from where a file came or went last, then from the range's start (Linux's order).
+    /// </summary>
     private uint FindFreeFile()
     {
         uint end = _allocEnd;
+        if (_allocHint < _allocStart || _allocHint >= end)
+            _allocHint = _allocStart;
         while (true)
         {
             for (uint i = _allocHint; i < end && i < (uint)_files!.Length; i++)

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Moat.Kernel.Events;
 using Moat.Kernel.Memory;
+using Moat.Kernel.Sockets;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
@@ -28,7 +29,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
     public bool IsWrite { get; } = isWrite;
 
     /// <inheritdoc/>
-    public sealed override Errno Prepare(Request request)
+    public override Errno Prepare(Request request)
     {
         request.Moved = 0;
         ref IoUringSqe sqe = ref request.Sqe;
@@ -154,7 +155,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
         }
     }
 
-    /// <summary>What is told before memory or the file is looked at: EBADF (mode), EOPNOTSUPP (flags), EINVAL (place).</summary>
+    /// <summary>What is told before memory or the file is looked at: EBADF (mode), EOPNOTSUPP (flags), EINVAL and ESPIPE (place).</summary>
     private Errno Check(Request request)
     {
         FileDescription file = request.File!;
@@ -177,7 +178,9 @@ internal abstract class RwOperation(bool isWrite) : Operation
             return Errno.EINVAL;
         // Streams have no place, but a wrong one is refused all the same.
         long offset = (long)request.Sqe.off;
-        return offset != -1 && (offset < 0 || offset > long.MaxValue - (long)request.Length) ? Errno.EINVAL : Errno.OK;
+        if (offset != -1 && (offset < 0 || offset > long.MaxValue - (long)request.Length))
+            return Errno.EINVAL;
+        return offset > 0 && file is Socket ? Errno.ESPIPE : Errno.OK;
     }
 
     private SysResult Move(Request request, FileDescription file, IoVector vector, RwFlags rw, bool inPlace)
@@ -287,9 +290,13 @@ internal sealed class ReadMultishot() : ReadWrite(isWrite: false)
     private const int MaxAtOnce = 32;
 
     /// <inheritdoc/>
+    public override Errno Prepare(Request request)
+        => (request.Flags & RequestFlags.BufferSelect) == 0 ? Errno.EINVAL : base.Prepare(request);
+
+    /// <inheritdoc/>
     protected override Errno PrepareBuffer(Request request)
     {
-        if ((request.Flags & RequestFlags.BufferSelect) == 0 || request.Sqe.addr != 0 || request.Sqe.len != 0)
+        if (request.Sqe.addr != 0 || request.Sqe.len != 0)
             return Errno.EINVAL;
         request.Flags |= RequestFlags.Multishot;
         return base.PrepareBuffer(request);
@@ -447,6 +454,9 @@ internal sealed class ReadWriteVectorFixed(bool isWrite) : ReadWriteVector(isWri
         ulong skip = request.Moved;
         foreach (IoVec vector in request.Vectors.AsSpan(0, (int)request.Sqe.len))
         {
+            // A part of a registered buffer is never empty.
+            if (vector.Length == 0)
+                return Errno.EFAULT;
             if (skip >= vector.Length)
             {
                 skip -= vector.Length;
