@@ -76,8 +76,8 @@ internal static class Control
     /// <summary>Where the part begins that the stub can write.</summary>
     public const ulong Scratch = 0x8000;
 
-    // Written by the sentry: request number, count of calls, steps to spin for the next request, "the sentry sleeps".
-    public const int Request = 0x000, Count = 0x004, Spins = 0x008, SentrySleeps = 0x00C;
+    // Written by the sentry: request number, count of calls.
+    public const int Request = 0x000, Count = 0x004;
 
     // Written by the service thread through its descriptor: number of the request that is done; its first error.
     public const int Done = 0x080, Error = 0x084;

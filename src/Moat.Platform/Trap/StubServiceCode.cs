@@ -74,21 +74,13 @@ internal sealed class StubServiceCode
     private void Loop(Label loop, Label thread, Label process)
     {
         Assembler c = Code;
-        Label wait = c.CreateLabel(), sleep = c.CreateLabel(), have = c.CreateLabel(), call = c.CreateLabel();
+        Label have = c.CreateLabel(), call = c.CreateLabel();
         Label run = c.CreateLabel(), next = c.CreateLabel(), done = c.CreateLabel(), ok = c.CreateLabel();
         Label error = c.CreateLabel(), notClone = c.CreateLabel(), poke = c.CreateLabel();
         c.Label(ref loop);
-        c.xor(ecx, ecx);
-        c.Label(ref wait);
         c.mov(eax, __dword_ptr[rbp + Control.Request]);
         c.cmp(eax, r12d);
         c.jne(have);
-        c.cmp(ecx, __dword_ptr[rbp + Control.Spins]);
-        c.jae(sleep);
-        c.pause();
-        c.inc(ecx);
-        c.jmp(wait);
-        c.Label(ref sleep);
         c.lea(rdi, __[rbp + Control.Request]);
         c.xor(esi, esi); // FUTEX_WAIT
         c.mov(edx, r12d);
@@ -157,8 +149,6 @@ internal sealed class StubServiceCode
         c.Label(ref ok);
         c.lea(rsi, __[rbp + Control.Request]);
         Report(Control.Done);
-        c.cmp(__dword_ptr[rbp + Control.SentrySleeps], 0);
-        c.je(loop);
         c.lea(rdi, __[rbp + Control.Done]);
         c.mov(esi, 1); // FUTEX_WAKE
         c.mov(edx, 1);

@@ -18,7 +18,6 @@ public sealed unsafe partial class TrapAddressSpace
         // The stub finds request 1, which is empty, and reports it done when it is ready.
         _request = 1;
         *(uint*)(_base + Control.Request) = 1;
-        *(uint*)(_base + Control.SentrySleeps) = 1;
         _platform.Keeper.Start(this);
         CloseFd(ref _stubSocket);
         HostException.Check(AwaitRequest(), "the start of a stub process");

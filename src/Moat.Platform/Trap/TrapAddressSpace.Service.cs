@@ -224,51 +224,26 @@ public sealed unsafe partial class TrapAddressSpace
         _calls = 0;
         *(uint*)(_base + Control.Error) = 0;
         uint* request = (uint*)(_base + Control.Request);
-        bool spin = CoreBudget.TryTakePermit();
-        PlaceService(spin);
-        Volatile.Write(ref *(uint*)(_base + Control.SentrySleeps), spin ? 0u : 1u);
+        PlaceService();
         Volatile.Write(ref *request, ++_request);
         HostSyscall.FutexWake(request, 1);
-        if (spin)
-        {
-            SpinForRequest();
-            CoreBudget.ReturnPermit();
-        }
-
         return AwaitRequest();
     }
 
-    // A caller that sleeps for the service thread has it on its own core: that core is free at once, while the guest thread spins on
-    // another or that one has gone idle and takes long to wake. One that spins leaves its core to nobody.
-    private void PlaceService(bool spin)
+    // The service thread runs on the core that its caller sleeps on: that one is free at once. On another it may have to wait for a guest
+    // thread that spins, or for an idle core to wake, and a caller that spins for it takes the very core that it was woken on.
+    private void PlaceService()
     {
-        if (_pid == 0 || (spin && _serviceCore < 0))
-            return;
-        int core = spin ? -1 : HostAffinity.Current;
-        if (core == _serviceCore)
+        int core = HostAffinity.Current;
+        if (core == _serviceCore || _pid == 0)
             return;
         _serviceCore = core;
-        if (spin)
-            HostAffinity.Unpin(_pid);
-        else
-            HostAffinity.Pin(_pid, core);
-    }
-
-    private void SpinForRequest()
-    {
-        uint* done = (uint*)(_base + Control.Done);
-        for (var left = TrapThread.SpinChunks; left > 0 && CoreBudget.Fits && !_dead; left--)
-        {
-            uint seen = Volatile.Read(ref *done);
-            if (seen == _request || Handoff.Spin(done, seen, TrapThread.SpinChunk) == _request)
-                return;
-        }
+        HostAffinity.Pin(_pid, core);
     }
 
     private int AwaitRequest()
     {
         uint* done = (uint*)(_base + Control.Done);
-        Interlocked.Exchange(ref *(uint*)(_base + Control.SentrySleeps), 1);
         while (true)
         {
             uint seen = Volatile.Read(ref *done);

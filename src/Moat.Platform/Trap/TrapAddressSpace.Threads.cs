@@ -40,8 +40,8 @@ public sealed unsafe partial class TrapAddressSpace
 
             _threadsMade++;
             int tid = *(int*)(_base + Control.NewTid);
-            if (_serviceCore >= 0)
-                HostAffinity.Unpin(tid);
+            // It has inherited the core of its maker.
+            HostAffinity.Unpin(tid);
             var thread = new TrapThread(this, slot, stubSlot, index, tid);
             Interlocked.Increment(ref _users);
             lock (_slotsGate)

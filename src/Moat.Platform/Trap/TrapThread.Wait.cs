@@ -16,9 +16,9 @@ public sealed unsafe partial class TrapThread
     private SpinHistory _handoffs = new(), _blocks = new();
 
     /// <summary>Steps of one spin between two looks at the budget, and how many of them are worth a sleep.</summary>
-    internal static uint SpinChunk { get; } = Handoff.Steps(ChunkNanoseconds);
+    private static uint SpinChunk { get; } = Handoff.Steps(ChunkNanoseconds);
 
-    internal static int SpinChunks => SpinNanoseconds / ChunkNanoseconds;
+    private static int SpinChunks => SpinNanoseconds / ChunkNanoseconds;
 
     /// <summary>The sentry thread sleeps until the next event.</summary>
     internal bool SentrySleeps => Volatile.Read(ref *(uint*)(_slot + Slot.SentrySleeps)) != 0;
