@@ -165,7 +165,8 @@ public struct IoUringBufReg
     public ulong ring_addr;
     public uint ring_entries;
     public ushort bgid, flags;
-    public ulong resv0, resv1, resv2;
+    public uint min_left, resv0;
+    public ulong resv1, resv2;
 }
 
 /// <summary>struct io_uring_buf_status: PBUF_STATUS; 40 bytes.</summary>

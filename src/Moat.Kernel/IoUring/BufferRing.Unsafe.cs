@@ -13,30 +13,31 @@ internal sealed unsafe class BufferRing
     private readonly IoUringBuf* _entries;
     private readonly uint _mask;
     private readonly PinnedMemory? _pinned;
+    private readonly uint? _minLeft;
     private ushort _head;
 
-    /// <summary>A ring of <paramref name="entries"/> (a power of two) in the guest's own memory, which it takes over.</summary>
-    public BufferRing(PinnedMemory memory, uint entries, bool isIncremental)
+    /// <summary>A ring of <paramref name="entries"/> (a power of two) in the guest's own memory, which it takes over; <paramref name="minLeft"/>: incremental.</summary>
+    public BufferRing(PinnedMemory memory, uint entries, uint? minLeft)
     {
         _pinned = memory;
         // SAFETY: pinned until Dispose, and as long as the entries need.
         _entries = (IoUringBuf*)memory.Pointer;
         _mask = entries - 1;
-        IsIncremental = isIncremental;
+        _minLeft = minLeft;
     }
 
     /// <summary>A ring in a region that the guest maps.</summary>
-    public BufferRing(FrameAllocator frames, RingRegion region, uint entries, bool isIncremental)
+    public BufferRing(FrameAllocator frames, RingRegion region, uint entries, uint? minLeft)
     {
         Region = region;
         // SAFETY: allocated until the region is dropped, and as long as the entries need.
         _entries = (IoUringBuf*)frames.Pointer(region.Offset);
         _mask = entries - 1;
-        IsIncremental = isIncremental;
+        _minLeft = minLeft;
     }
 
-    /// <summary>IOU_PBUF_RING_INC: a transfer uses up a part of a buffer.</summary>
-    public bool IsIncremental { get; }
+    /// <summary>IOU_PBUF_RING_INC: a transfer uses up a part of a buffer, unless less than a minimum would be left.</summary>
+    public bool IsIncremental => _minLeft is not null;
 
     /// <summary>The mapped region; null: the guest's own memory.</summary>
     public RingRegion? Region { get; }
@@ -79,7 +80,7 @@ internal sealed unsafe class BufferRing
         {
             IoUringBuf* entry = _entries + (_head & _mask); // SAFETY: masked.
             uint length = Volatile.Read(ref entry->len), used = (uint)Math.Min(bytes, length);
-            if (used != length || used == 0)
+            if ((used != length && length - used >= _minLeft) || used == 0)
             {
                 Volatile.Write(ref entry->addr, Volatile.Read(ref entry->addr) + used);
                 Volatile.Write(ref entry->len, length - used);

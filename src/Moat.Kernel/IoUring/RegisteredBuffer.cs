@@ -29,11 +29,13 @@ internal sealed class RegisteredBuffer
 
     /// <summary>
     /// Pins a range; an empty one at 0 is no buffer (null). EFAULT for what is not writable, empty or larger than 1 GiB,
-    /// EOVERFLOW beyond the address space, ENOMEM beyond RLIMIT_MEMLOCK when it counts for an account.
+    /// EINVAL for a negative length, EOVERFLOW beyond the address space, ENOMEM beyond RLIMIT_MEMLOCK when it counts for an account.
     /// </summary>
     public static Errno Create(Task task, IoVec range, LockedAccount? account, out RegisteredBuffer? buffer)
     {
         buffer = null;
+        if ((long)range.Length < 0)
+            return Errno.EINVAL;
         if (range.Base == 0)
             return range.Length != 0 ? Errno.EFAULT : Errno.OK;
         if (range.Length is 0 or > MaxLength)

@@ -200,6 +200,9 @@ internal sealed class Request : WorkItem
     public ulong SelectedLength;
     public int SelectedCount;
 
+    /// <summary>All the buffers of a ring that were there are picked, and more would have been.</summary>
+    public bool TookAll;
+
     /// <summary>What is picked is used up already; <see cref="HasRest"/>: but for a rest.</summary>
     public bool IsCommitted, HasRest;
 

@@ -136,6 +136,7 @@ internal sealed partial class Ring
             if (buffer.Length == 0)
                 break;
         }
+        request.TookAll = total < length && (uint)count == ring.Available;
         if (count != 0)
             Select(request, group, first, count, onWorker, total);
         return count;
@@ -218,15 +219,17 @@ internal sealed partial class Ring
         const ushort Known = IoUringConst.IOU_PBUF_RING_MMAP | IoUringConst.IOU_PBUF_RING_INC;
         if ((reg.resv0 | reg.resv1 | reg.resv2) != 0 || (reg.flags & ~Known) != 0)
             return Errno.EINVAL;
+        if (reg.min_left != 0 && (reg.flags & IoUringConst.IOU_PBUF_RING_INC) == 0)
+            return Errno.EINVAL;
         if (!uint.IsPow2(reg.ring_entries) || reg.ring_entries >= 65536)
             return Errno.EINVAL;
         if (FindGroup(reg.bgid) is { } old && (old.Ring is not null || old.Count != 0))
             return Errno.EEXIST;
-        bool isIncremental = (reg.flags & IoUringConst.IOU_PBUF_RING_INC) != 0;
+        uint? minLeft = (reg.flags & IoUringConst.IOU_PBUF_RING_INC) != 0 ? reg.min_left : null;
         bool isMapped = (reg.flags & IoUringConst.IOU_PBUF_RING_MMAP) != 0;
-        if (isMapped != (reg.ring_addr == 0))
+        if (!isMapped && reg.ring_addr == 0)
             return Errno.EFAULT;
-        if ((reg.ring_addr & (MemoryManager.PageSize - 1)) != 0)
+        if (!isMapped && (reg.ring_addr & (MemoryManager.PageSize - 1)) != 0)
             return Errno.EINVAL;
         ulong bytes = reg.ring_entries * 16UL;
         e = Charge(task, bytes);
@@ -240,8 +243,8 @@ internal sealed partial class Ring
             Uncharge(bytes);
             return e;
         }
-        BufferRing ring = isMapped ? new BufferRing(_sentry.Frames, region!, reg.ring_entries, isIncremental)
-            : new BufferRing(memory!, reg.ring_entries, isIncremental);
+        BufferRing ring = isMapped ? new BufferRing(_sentry.Frames, region!, reg.ring_entries, minLeft)
+            : new BufferRing(memory!, reg.ring_entries, minLeft);
         _groups[reg.bgid] = new BufferGroup(reg.bgid, ring);
         _lastGroup = null;
         return 0;

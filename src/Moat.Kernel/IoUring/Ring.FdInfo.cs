@@ -108,12 +108,12 @@ internal sealed partial class Ring
 
     private void AppendNapi(StringBuilder text)
     {
-        if (!_napiOn)
+        if (_napi.op_param == NapiInactive)
         {
             text.Append("NAPI:\tdisabled\n");
             return;
         }
-        text.Append(CultureInfo.InvariantCulture, $"NAPI:\tenabled\nnapi tracking:\t{(_napi.op_param == 0 ? "dynamic" : "static")}\n")
+        text.Append(CultureInfo.InvariantCulture, $"NAPI:\tenabled\nnapi tracking:\t{(_napi.op_param == NapiDynamic ? "dynamic" : "static")}\n")
             .Append(CultureInfo.InvariantCulture, $"napi_busy_poll_dt:\t{(ulong)_napi.busy_poll_to * 1000}\n")
             .Append(CultureInfo.InvariantCulture, $"napi_prefer_busy_poll:\t{(_napi.prefer_busy_poll != 0 ? "true" : "false")}\n");
     }

@@ -1,21 +1,18 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Time;
 
 namespace Moat.Kernel.IoUring;
 
-/// <summary>Registrations that ask or set one thing: what there is, the clock, the workers' limits, busy polling.</summary>
+/// <summary>Registrations that ask or set one thing: what there is, the clock, the workers' limits.</summary>
 internal sealed partial class Ring
 {
     /// <summary>Which clock waits in io_uring_enter(2) use (CLOCK).</summary>
     private int _clock = HostClock.CLOCK_MONOTONIC;
-
-    // Busy polling of network devices (NAPI): kept and told, but there is no device of the guest's to poll.
-    private IoUringNapi _napi;
-    private bool _napiOn;
 
     private static SysResult Probe(Task task, UserPtr argument, uint count)
     {
@@ -70,7 +67,7 @@ internal sealed partial class Ring
 
     private static Errno Answer(Task task, ref IoUringQueryHdr header)
     {
-        const uint QUERY_OPCODES = 0, MaxSize = 4096;
+        const uint QUERY_OPCODES = 0;
         IoUringQueryOpcode answer = new()
         {
             nr_request_opcodes = (uint)OperationTable.Last + 1,
@@ -84,14 +81,25 @@ internal sealed partial class Ring
         Span<byte> bytes = MemoryMarshal.AsBytes(new Span<IoUringQueryOpcode>(ref answer));
         uint size = header.size;
         Errno wrong = header.query_op != QUERY_OPCODES ? Errno.EOPNOTSUPP
-            : (header.resv0 | header.resv1 | header.resv2) != 0 || header.result != 0 || size is 0 or > MaxSize ? Errno.EINVAL : Errno.OK;
+            : (header.resv0 | header.resv1 | header.resv2) != 0 || header.result != 0 || size == 0 ? Errno.EINVAL : Errno.OK;
         header.result = -(int)wrong;
         header.size = wrong == Errno.OK ? (uint)bytes.Length : 0;
         // What is larger than the answer is filled up with zeros.
-        Span<byte> room = stackalloc byte[(int)Math.Min(size, MaxSize)];
-        room.Clear();
-        bytes[..(int)Math.Min(header.size, (uint)room.Length)].CopyTo(room);
-        return task.Mm.CopyOut(new UserPtr(header.query_data), room);
+        int told = (int)Math.Min(header.size, size);
+        Errno e = Clear(task.Mm, header.query_data + (ulong)told, size - (ulong)told);
+        return e == Errno.OK ? task.Mm.CopyOut(new UserPtr(header.query_data), bytes[..told]) : e;
+    }
+
+    private static Errno Clear(MemoryManager mm, ulong address, ulong length)
+    {
+        ReadOnlySpan<byte> zeros = stackalloc byte[4096];
+        for (ulong done = 0; done < length; done += (ulong)zeros.Length)
+        {
+            Errno e = mm.CopyOut(new UserPtr(address + done), zeros[..(int)Math.Min(length - done, (ulong)zeros.Length)]);
+            if (e != Errno.OK)
+                return e;
+        }
+        return Errno.OK;
     }
 
     private SysResult RegisterClock(Task task, UserPtr argument)
@@ -128,38 +136,6 @@ internal sealed partial class Ring
     {
         Span<byte> mask = stackalloc byte[1024];
         return task.Mm.CopyIn(argument, mask[..(int)Math.Min(bytes, (uint)mask.Length)]);
-    }
-
-    /// <summary>NAPI: how to poll network devices; ids of single ones (static) are of devices that no guest has.</summary>
-    private SysResult RegisterNapi(Task task, UserPtr argument)
-    {
-        const byte REGISTER_OP = 0;
-        const uint TRACKING_STATIC = 1;
-        Errno e = task.Mm.Read(new UserPtr<IoUringNapi>(argument.Address), out IoUringNapi napi);
-        if (e != Errno.OK)
-            return e;
-        if ((Setup & IoUringSetup.IOPOLL) != 0 || (napi.pad0 | napi.pad1) != 0 || napi.resv != 0)
-            return Errno.EINVAL;
-        if (napi.opcode != REGISTER_OP || napi.op_param > TRACKING_STATIC)
-            return Errno.EINVAL;
-        IoUringNapi old = _napi;
-        old.op_param = napi.op_param;
-        e = task.Mm.Write(new UserPtr<IoUringNapi>(argument.Address), old);
-        if (e != Errno.OK)
-            return e;
-        _napi = napi with { prefer_busy_poll = (byte)(napi.prefer_busy_poll != 0 ? 1 : 0) };
-        _napiOn = true;
-        return 0;
-    }
-
-    private SysResult UnregisterNapi(Task task, UserPtr argument)
-    {
-        Errno e = argument.IsNull ? Errno.OK : task.Mm.Write(new UserPtr<IoUringNapi>(argument.Address), _napi);
-        if (e != Errno.OK)
-            return e;
-        _napi = default;
-        _napiOn = false;
-        return 0;
     }
 
     /// <summary>

@@ -34,8 +34,11 @@ internal sealed partial class Ring
         const ulong Most = 1UL << 30;
         if (desc.size == 0 || ((desc.size | desc.user_addr) & (MemoryManager.PageSize - 1)) != 0)
             return Errno.EINVAL;
-        if (desc.size > Most)
+        if (desc.size > int.MaxValue * (ulong)MemoryManager.PageSize)
             return Errno.E2BIG;
+        // Linux keeps eight bytes for each page, in less than 2 GiB.
+        if (desc.size / MemoryManager.PageSize * sizeof(ulong) > int.MaxValue || (!user && desc.size > Most))
+            return Errno.ENOMEM;
         e = Charge(task, desc.size);
         if (e != Errno.OK)
             return e;

@@ -67,9 +67,13 @@ internal abstract class ReceiveOperation : NetOperation
                 return status;
             if (!request.Ring.PostMore(request, request.Result, request.CqeFlags | CqeFlags.MORE))
                 return status;
+            // A stream tells that it is empty: no buffer is asked for before there is something to put there.
+            bool isEmpty = (request.CqeFlags & CqeFlags.SOCK_NONEMPTY) == 0 && socket.GetInputHint() == 0;
             request.CqeFlags = CqeFlags.None;
             request.Retries = 0;
             request.Message.Done = 0;
+            if (isEmpty)
+                return IssueStatus.WouldBlock;
         }
         request.Ring.MakeReady(request, RequestState.IssueHere);
         return IssueStatus.Queued;
@@ -196,9 +200,10 @@ internal sealed class Recv : ReceiveOperation
             if (error != Errno.OK)
             {
                 ring.RecycleBuffer(request, flags);
-                if (again)
-                    break;
-                return request.Done(error);
+                if (!again)
+                    return request.Done(error);
+                request.CqeFlags &= ~CqeFlags.SOCK_NONEMPTY;
+                break;
             }
             ulong before = message.Done, room = message.Length;
             bool isRing = request.Group!.Ring is not null;
@@ -215,13 +220,14 @@ internal sealed class Recv : ReceiveOperation
             }
             message.Done += (ulong)result.Value;
             request.Result = (int)message.Done;
+            request.CqeFlags = CqeFlags.None;
             ring.PutBuffer(request, (ulong)result.Value);
             if (again)
                 request.CqeFlags = first | (request.CqeFlags & CqeFlags.BUF_MORE);
             int left = socket.GetInputHint();
             request.CqeFlags = (request.CqeFlags & ~CqeFlags.SOCK_NONEMPTY) | (left > 0 ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None);
             first = request.CqeFlags & ~(CqeFlags.BUF_MORE | CqeFlags.SOCK_NONEMPTY);
-            isLast = IsLimitReached(request) || !ring.HasProvidedBuffers(request);
+            isLast = IsLimitReached(request) || (isRing ? request.TookAll : !ring.HasProvidedBuffers(request));
             // A length ends a multishot's bundle; of a single one it only says how much to begin with. What did not fit whole buffers waits.
             bool isCut = (isRing && room < asked) || isPart || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
             if (again || isLast || isCut || left <= 1 || (ulong)result.Value < room)
