@@ -151,7 +151,6 @@ internal sealed class PosixQueue : Inode
     /// <summary>Puts a message in. EAGAIN: full; ENOMEM: the sandbox has too much in queues.</summary>
     public Errno Send(Task sender, byte[] message, uint priority)
     {
-        QueueNotice? told = null;
         lock (_lock)
         {
             if (_messages.Count >= MostMessages)
@@ -159,24 +158,32 @@ internal sealed class PosixQueue : Inode
             if (!_table.Hold(message.Length))
                 return Errno.ENOMEM;
             _bytes += message.Length;
-            if (_messages.Count == 0 && _receivers == 0)
-                (told, _notice) = (_notice, null);
+            if (_messages.Count == 0 && _receivers == 0 && _notice is { } notice)
+            {
+                // Before anybody can take the message: a receiver that comes back for the next one is not interrupted. Whoever holds a
+                // signal lock takes none of a queue.
+                _notice = null;
+                Tell(notice, sender);
+            }
             _messages.Enqueue(message, (-(long)priority, _sent++));
             _mtime = _ctime = RealTime.Now;
         }
         Waiters.Wake(PollEvents.POLLIN | PollEvents.POLLRDNORM);
-        if (told is { IsSilent: false } notice)
-        {
-            notice.Process.Send(new SigInfo
-            {
-                Signo = notice.Signal,
-                Code = Signal.SI_MESGQ,
-                Pid = sender.Group.Id,
-                Uid = sender.Credentials.Uid,
-                Value = notice.Value,
-            });
-        }
         return Errno.OK;
+    }
+
+    private static void Tell(QueueNotice notice, Task sender)
+    {
+        if (notice.IsSilent)
+            return;
+        notice.Process.Send(new SigInfo
+        {
+            Signo = notice.Signal,
+            Code = Signal.SI_MESGQ,
+            Pid = sender.Group.Id,
+            Uid = sender.Credentials.Uid,
+            Value = notice.Value,
+        });
     }
 
     /// <summary>Takes the first message out. EAGAIN: there is none.</summary>
