@@ -325,7 +325,9 @@ static void prepare(sqe_t *s, struct lane *l, int lane, int place, bool last)
     case 0: s->opcode = (uint8_t)(U_OP_LAST_6_18 + pick(100)); break;
     case 1: s->flags |= 0x80; break;
     case 2: s->personality = 7; break;
-    case 3: s->addr = 8; break;
+    case 3: // a host file system may grow a file by a write that fails
+        s->addr = s->opcode == IORING_OP_WRITE ? s->addr : 8;
+        break;
     case 4: s->fd = s->opcode == IORING_OP_PROVIDE_BUFFERS ? -1 : 1000; break;
     case 5: s->buf_index = (uint16_t)(LANES + 1 + lane); break;
     case 6: s->off = 1ull << 63 | pick(100); break;
