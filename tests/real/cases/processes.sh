@@ -63,7 +63,7 @@ stress madvise --madvise 1 --madvise-ops 20
 stress dentry --dentry 1 --dentry-ops 2000 --temp-path "$volume"
 stress dir --dir 1 --dir-ops 1000 --temp-path "$volume"
 stress rename --rename 1 --rename-ops 2000 --temp-path "$volume"
-stress link --link 1 --link-ops 1000 --temp-path "$volume"
+stress link --link 1 --link-ops 10 --temp-path "$volume"
 stress lockf --lockf 1 --lockf-ops 5000 --temp-path "$volume"
 stress flock --flock 1 --flock-ops 5000 --temp-path "$volume"
 stress fcntl --fcntl 1 --fcntl-ops 500 --temp-path "$volume"
