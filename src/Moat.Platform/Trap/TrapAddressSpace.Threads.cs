@@ -10,6 +10,9 @@ public sealed unsafe partial class TrapAddressSpace
     // CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, PARENT_SETTID, CHILD_CLEARTID.
     private const ulong CloneFlags = 0x100 | 0x200 | 0x400 | 0x800 | 0x1_0000 | 0x4_0000 | 0x10_0000 | 0x20_0000;
 
+    // More ending threads than this are given the chance to end before another slot is used, so many times.
+    private const int ManyDying = 8, MostYields = 16;
+
     private int _threadsMade;
 
     /// <summary>No second guest thread was ever made.</summary>
@@ -76,9 +79,16 @@ public sealed unsafe partial class TrapAddressSpace
         {
             if (_dead)
                 throw new HostException("the stub process has ended");
-            // The host clears a thread's event word when it no longer touches its memory.
-            while (_dying.TryPeek(out int ended) && Volatile.Read(ref *(uint*)(_base + SlotOffset(ended))) == 0)
-                _free.Push(_dying.Dequeue());
+            // The host clears a thread's event word when it no longer touches its memory. Threads that are to end may wait for this very core.
+            for (var i = 0; ; i++)
+            {
+                while (_dying.TryPeek(out int ended) && Volatile.Read(ref *(uint*)(_base + SlotOffset(ended))) == 0)
+                    _free.Push(_dying.Dequeue());
+                if (_free.Count != 0 || _dying.Count < ManyDying || i == MostYields)
+                    break;
+                HostThread.Yield();
+            }
+
             if (_free.TryPop(out int index))
                 return index;
             if (_slotsUsed == StubLayout.MaxSlots)
