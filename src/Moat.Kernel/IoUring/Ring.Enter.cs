@@ -6,6 +6,9 @@ namespace Moat.Kernel.IoUring;
 
 internal sealed partial class Ring
 {
+    /// <summary>Size of struct io_uring_getevents_arg.</summary>
+    private const ulong ExtArgSize = 24;
+
     /// <summary>
     /// io_uring_enter(2) on this ring; the flags are known ones. Returns how many SQEs were consumed, or an error: EBADFD (disabled),
     /// EEXIST (another task's), and those of the wait when nothing was submitted.
@@ -54,10 +57,24 @@ internal sealed partial class Ring
         if (_defer && IsForeign(task))
             return submitted != 0 ? submitted : Errno.EEXIST;
         EnterWait wait = new() { MinComplete = minComplete, Deadline = Task.Forever, MinDeadline = Task.Forever };
-        SysResult result = ReadWaitArguments(task, flags, argument, argumentSize, ref wait);
+        SysResult result = PollsForEvents ? CheckPolledWait(task, flags, argument, argumentSize)
+            : ReadWaitArguments(task, flags, argument, argumentSize, ref wait);
         if (!result.IsError)
             result = WaitForEvents(task, wait);
         return submitted != 0 ? submitted : result;
+    }
+
+    /// <summary>io_uring_enter(2) polls for completions itself (IORING_SETUP_IOPOLL, and no thread of the ring does).</summary>
+    private bool PollsForEvents => (Setup & IoUringSetup.IOPOLL) != 0 && _poller is null;
+
+    /// <summary>What is told to a wait that polls has to be there, but says nothing: no mask, no time. EINVAL, EFAULT.</summary>
+    private static Errno CheckPolledWait(Task task, IoUringEnter flags, ulong argument, ulong argumentSize)
+    {
+        if ((flags & IoUringEnter.EXT_ARG) == 0)
+            return Errno.OK;
+        if ((flags & IoUringEnter.EXT_ARG_REG) != 0 || argumentSize != ExtArgSize)
+            return Errno.EINVAL;
+        return task.Mm.Read(new UserPtr<IoUringGeteventsArg>(argument), out _);
     }
 
     /// <summary>Reads what the wait is told: a signal mask, or struct io_uring_getevents_arg. EINVAL, EFAULT.</summary>
@@ -71,7 +88,6 @@ internal sealed partial class Ring
         }
         if ((flags & IoUringEnter.EXT_ARG_REG) != 0)
             return ReadRegisteredWait(argument, argumentSize, flags, ref wait);
-        const ulong ExtArgSize = 24;
         if (argumentSize != ExtArgSize)
             return Errno.EINVAL;
         Errno e = task.Mm.Read(new UserPtr<IoUringGeteventsArg>(argument), out IoUringGeteventsArg ext);

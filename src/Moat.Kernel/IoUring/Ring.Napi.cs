@@ -23,10 +23,12 @@ internal sealed partial class Ring
     {
         const byte REGISTER_OP = 0, STATIC_ADD_ID = 1, STATIC_DEL_ID = 2;
         const uint LongestMicroseconds = 10_000;
+        if ((Setup & IoUringSetup.IOPOLL) != 0)
+            return Errno.EINVAL;
         Errno e = task.Mm.Read(new UserPtr<IoUringNapi>(argument.Address), out IoUringNapi napi);
         if (e != Errno.OK)
             return e;
-        if ((Setup & IoUringSetup.IOPOLL) != 0 || (napi.pad0 | napi.pad1) != 0 || napi.resv != 0)
+        if ((napi.pad0 | napi.pad1) != 0 || napi.resv != 0)
             return Errno.EINVAL;
         e = task.Mm.Write(new UserPtr<IoUringNapi>(argument.Address), _napi);
         if (e != Errno.OK)

@@ -94,14 +94,18 @@ internal sealed partial class Ring
         return Errno.OK;
     }
 
+    private static Errno CheckRegionAddress(ulong address)
+        => address == 0 ? Errno.EFAULT : (address & (MemoryManager.PageSize - 1)) != 0 ? Errno.EINVAL : Errno.OK;
+
     private static Errno PinRings(Task task, in RingLayout layout, ulong ringAddress, ulong sqesAddress, out RingMemory? memory)
     {
         memory = null;
-        if (ringAddress == 0 || sqesAddress == 0)
-            return Errno.EFAULT;
-        if (((ringAddress | sqesAddress) & (MemoryManager.PageSize - 1)) != 0)
-            return Errno.EINVAL;
-        Errno e = PinnedMemory.Create(task.Mm, ringAddress, layout.RingBytes, out PinnedMemory? ring);
+        Errno e = CheckRegionAddress(ringAddress);
+        if (e == Errno.OK)
+            e = CheckRegionAddress(sqesAddress);
+        if (e != Errno.OK)
+            return e;
+        e = PinnedMemory.Create(task.Mm, ringAddress, layout.RingBytes, out PinnedMemory? ring);
         if (e != Errno.OK)
             return e;
         e = PinnedMemory.Create(task.Mm, sqesAddress, layout.SqesBytes, out PinnedMemory? sqes);

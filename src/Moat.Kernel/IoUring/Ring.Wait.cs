@@ -80,7 +80,7 @@ internal sealed partial class Ring
                 RunAsWaiter();
             if (HasOverflow)
                 FlushOverflow();
-            if (IsSatisfied(waiter))
+            if (IsSatisfied(waiter) || (PollsForEvents && IsIdle))
             {
                 result = SysResult.Ok;
                 break;
@@ -142,6 +142,17 @@ internal sealed partial class Ring
         waiter.Next = _freeWaiter;
         _freeWaiter = waiter;
         UpdateSleeper();
+    }
+
+    /// <summary>No request is in flight: a wait that polls has nothing to look at.</summary>
+    private bool IsIdle
+    {
+        get
+        {
+            // Under the lock, so that the completion of the last one is visible.
+            lock (_lock)
+                return _live == 0;
+        }
     }
 
     private void RunAsWaiter()

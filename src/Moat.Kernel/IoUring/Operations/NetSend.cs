@@ -241,7 +241,13 @@ internal sealed class SendZc(bool isMessage) : SendOperation
 
     /// <inheritdoc/>
     protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
-        => socket.SupportsZeroCopy ? base.Issue(request, socket, flags) : request.Done(Errno.EOPNOTSUPP);
+    {
+        if (socket.SupportsZeroCopy)
+            return base.Issue(request, socket, flags);
+        // SENDMSG_ZC looks for the buffer before it looks at the socket, SEND_ZC after.
+        bool lacksBuffer = isMessage && (HowOf(request) & RecvSendFlags.FIXED_BUF) != 0 && !request.Ring.TryAssignBuffer(request, flags);
+        return request.Done(lacksBuffer ? Errno.EFAULT : Errno.EOPNOTSUPP);
+    }
 
     /// <inheritdoc/>
     public override void Cleanup(Request request)

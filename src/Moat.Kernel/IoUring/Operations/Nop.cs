@@ -33,7 +33,7 @@ internal sealed class Nop : Operation
         int result = (nop & NopFlags.INJECT_RESULT) != 0 ? (int)request.Sqe.len : 0;
         if ((nop & NopFlags.FILE) != 0 && !request.Ring.TryAssignFile(request, flags, (nop & NopFlags.FIXED_FILE) != 0))
             result = -(int)Errno.EBADF;
-        if ((nop & NopFlags.FIXED_BUFFER) != 0 && !request.Ring.TryAssignBuffer(request, flags))
+        else if ((nop & NopFlags.FIXED_BUFFER) != 0 && !request.Ring.TryAssignBuffer(request, flags))
             result = -(int)Errno.EFAULT;
         return request.Done(result);
     }
