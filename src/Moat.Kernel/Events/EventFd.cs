@@ -78,13 +78,14 @@ internal sealed class EventFd : AnonymousFile
     }
 
     /// <summary>
-    /// The kernel's own notification (io_uring's registered eventfd): adds, and stays at ULLONG_MAX (POLLERR) on overflow. Any thread.
+    /// The kernel's own notification (io_uring's registered eventfd): adds, and stays at ULLONG_MAX (POLLERR) on overflow.
+    /// <paramref name="mark"/>: what pollers are told beside POLLIN. Any thread.
     /// </summary>
-    public void Signal(ulong value = 1)
+    public void Signal(ulong value = 1, PollEvents mark = PollEvents.None)
     {
         lock (_lock)
             Volatile.Write(ref _count, value > ulong.MaxValue - _count ? ulong.MaxValue : _count + value);
-        Waiters.Wake(PollEvents.POLLIN);
+        Waiters.Wake(PollEvents.POLLIN | mark);
     }
 
     public override void AppendFdInfo(StringBuilder text)

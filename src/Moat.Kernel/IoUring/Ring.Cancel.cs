@@ -140,6 +140,9 @@ internal sealed partial class Ring
     public void CancelOf(Task task, bool all)
     {
         _lock.Enter();
+        // First what has not begun: the end of the others would start it.
+        if (all)
+            CancelDeferred(task);
         for (int i = 0; i < _hash.Length; i++)
         {
             for (Request? r = _hash[i]; r is not null;)

@@ -1,3 +1,5 @@
+using Moat.Kernel.Tasks;
+
 namespace Moat.Kernel.IoUring;
 
 /// <summary>
@@ -61,6 +63,32 @@ internal sealed partial class Ring
             head.Next = null;
             MakeReady(head, RequestState.Issue);
             first = false;
+        }
+    }
+
+    /// <summary>Cancels what waits here, of one task or (null) of all.</summary>
+    private void CancelDeferred(Task? task)
+    {
+        Request? head = _deferredHead;
+        _deferredHead = _deferredTail = null;
+        while (head is not null)
+        {
+            Request? next = head.Next;
+            head.Next = null;
+            if (task is null || head.Task == task)
+            {
+                _deferred -= Length(head);
+                MakeComplete(head, -(int)Errno.ECANCELED);
+            }
+            else
+            {
+                if (_deferredTail is null)
+                    _deferredHead = head;
+                else
+                    _deferredTail.Next = head;
+                _deferredTail = head;
+            }
+            head = next;
         }
     }
 

@@ -33,6 +33,7 @@ internal sealed partial class Ring
             flags = _memory.CqFlags;
         if ((flags & CqRingFlags.EVENTFD_DISABLED) != 0)
             return;
-        Volatile.Read(ref _eventfd)?.Signal();
+        // A poll of the eventfd on this ring would feed itself too.
+        Volatile.Read(ref _eventfd)?.Signal(mark: PollEvents.EPOLL_URING_WAKE);
     }
 }

@@ -65,12 +65,6 @@ internal sealed partial class Ring
             }
         }
         ResumeStalled();
-        while (_deferredHead is { } head)
-        {
-            _deferredHead = head.Next;
-            _deferred -= Length(head);
-            MakeComplete(head, -(int)Errno.ECANCELED);
-        }
-        _deferredTail = null;
+        CancelDeferred(null);
     }
 }

@@ -115,6 +115,8 @@ internal sealed partial class Ring
         // Work may have been left to this task just before it stopped being the sleeper.
         if (!_defer)
             RunPending();
+        if (result.Error == Errno.EINTR)
+            task.KeepTemporaryMask();
         if (result.Error == Errno.EBADR)
             Volatile.Write(ref _lost, false);
         return Volatile.Read(ref _cqTail) == _memory.CqHead ? result : SysResult.Ok;

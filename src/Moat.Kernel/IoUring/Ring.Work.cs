@@ -124,6 +124,9 @@ internal sealed partial class Ring
         CountLive(_live - liveBefore);
     }
 
+    /// <summary>Who submitted it is gone: the thread, or with SQPOLL, where the process submits, all of its threads.</summary>
+    private bool HasEnded(Task task) => task.IoUringEnded && (_poller is null || _poller.Process.ThreadCount == 0);
+
     private void RunOne(Request request)
     {
         bool cancelled = (request.Flags & RequestFlags.Canceled) != 0 || _released;
@@ -138,7 +141,7 @@ internal sealed partial class Ring
             case RequestState.WorkerDone:
                 AfterWorker(request);
                 break;
-            case RequestState.Issue or RequestState.IssueHere when cancelled || request.Task.IoUringEnded:
+            case RequestState.Issue or RequestState.IssueHere when cancelled || HasEnded(request.Task):
                 FailNow(request, cancelled ? Errno.ECANCELED : Errno.EFAULT);
                 break;
             case RequestState.Issue when (request.Sqe.flags & (byte)SqeFlags.ASYNC) != 0:
@@ -148,7 +151,7 @@ internal sealed partial class Ring
                 IssueNow(request);
                 break;
             case RequestState.PollArmed or RequestState.TimerArmed
-                when cancelled || (request.State == RequestState.PollArmed && request.Task.IoUringEnded):
+                when cancelled || (request.State == RequestState.PollArmed && HasEnded(request.Task)):
                 request.Flags |= RequestFlags.Canceled;
                 // A callback that slipped in brings it here once more.
                 if (request.Op.Disarm(request) && !request.IsPending)

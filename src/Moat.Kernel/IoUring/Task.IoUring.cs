@@ -70,7 +70,8 @@ internal sealed partial class Task
         file = null;
         if (registered)
         {
-            if ((uint)fd >= IoUringConst.IORING_RINGFD_REG_MAX)
+            // A task that has nothing to do with rings has no such places either.
+            if ((uint)fd >= IoUringConst.IORING_RINGFD_REG_MAX || (_registeredRings is null && _rings.Count == 0))
                 return Errno.EINVAL;
             file = _registeredRings?[fd];
             file?.AddReference();

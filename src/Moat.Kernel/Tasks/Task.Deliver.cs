@@ -37,8 +37,12 @@ internal sealed partial class Task
             inCall = false;
         Errno error = inCall ? result.Error : Errno.OK;
         // An interrupted ppoll or sigsuspend delivers under its own mask; one that came to an end does not.
-        if (error is not (Errno.EINTR or Errno.ERESTARTNOHAND or Errno.ERESTARTSYS or Errno.ERESTARTNOINTR or Errno.ERESTART_RESTARTBLOCK))
+        if (error is not (Errno.EINTR or Errno.ERESTARTNOHAND or Errno.ERESTARTSYS or Errno.ERESTARTNOINTR or Errno.ERESTART_RESTARTBLOCK)
+            && !_keepsMask)
+        {
             RestoreMask();
+        }
+        _keepsMask = false;
         bool settled = !inCall;
         while (NextSignal(out SigInfo info, out SigAction action))
         {

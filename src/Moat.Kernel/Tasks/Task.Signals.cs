@@ -7,6 +7,7 @@ internal sealed partial class Task
     private volatile bool _attention;
     private bool _hasSavedMask;
     private ulong _savedMask;
+    private bool _keepsMask;
 
     /// <summary>True when a signal that is not blocked, or the end of the task, is pending: waits end, calls restart or fail.</summary>
     public bool HasDeliverableSignal => _attention;
@@ -96,6 +97,9 @@ internal sealed partial class Task
         }
         SetBlocked(mask);
     }
+
+    /// <summary>The call was interrupted though its result does not say so (io_uring_enter): signals still come under its own mask.</summary>
+    public void KeepTemporaryMask() => _keepsMask = _hasSavedMask;
 
     private void RestoreMask()
     {

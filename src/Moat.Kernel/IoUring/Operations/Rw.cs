@@ -322,6 +322,9 @@ internal sealed class ReadMultishot() : ReadWrite(isWrite: false)
             // Between two reads it waits, which RWF_NOWAIT does not allow.
             if ((request.Flags & RequestFlags.NoWait) != 0)
                 return request.Done(Errno.EAGAIN);
+            // It takes a buffer, or ends for want of one, only when there is something to put into it.
+            if ((request.File.Poll() & (PollEvents.POLLIN | PollEvents.POLLHUP | PollEvents.POLLERR)) == 0)
+                return IssueStatus.WouldBlock;
         }
         request.Ring.MakeReady(request, RequestState.IssueHere);
         return IssueStatus.Queued;

@@ -118,7 +118,8 @@ internal sealed class LinkTimeout : TimeoutOperation
             request.Partner = null;
             cancelled = ring.CancelRequest(head);
         }
-        request.Done(cancelled.IsError ? cancelled : Errno.ETIME);
+        // To expire is no failure: CQE_SKIP_SUCCESS leaves its CQE out.
+        request.Return(cancelled.IsError ? cancelled : Errno.ETIME);
         ring.Complete(request);
     }
 }
