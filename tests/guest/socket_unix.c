@@ -62,6 +62,22 @@ TEST(stream)
     drop(s);
 }
 
+// The end of a stream needs no memory to be told.
+TEST(end_with_bad_buffer)
+{
+    int s[2];
+    char b[4];
+    CHECK_EQ(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
+    CHECK_EQ(write(s[1], "abc", 3), 3);
+    CHECK_ERR(recv(s[0], (void *)1, 4, 0), EFAULT);
+    CHECK_EQ(close(s[1]), 0);
+    CHECK_ERR(recv(s[0], (void *)1, 4, 0), EFAULT);
+    CHECK_EQ(read(s[0], b, 4), 3);
+    CHECK_EQ(recv(s[0], (void *)1, 4, 0), 0);
+    CHECK_EQ(read(s[0], (void *)1, 4), 0);
+    CHECK_EQ(close(s[0]), 0);
+}
+
 TEST(dgram_borders)
 {
     int s[2];

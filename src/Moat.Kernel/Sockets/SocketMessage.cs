@@ -373,10 +373,20 @@ internal sealed partial class SocketMessage
     {
         _mm.BeginAccess();
         Errno error = Import(MapAccess.Write);
-        SysResult result = error == Errno.OK || socket.IsStream is false ? socket.Receive(this)
-            : (socket.Poll() & (PollEvents.POLLIN | PollEvents.POLLERR | PollEvents.POLLHUP)) == 0 ? Errno.EAGAIN : error;
+        SysResult result = error == Errno.OK || socket.IsStream is false ? socket.Receive(this) : ReceiveNowhere(socket, error);
         _mm.EndAccess();
         return result;
+    }
+
+    private SysResult ReceiveNowhere(Socket socket, Errno error)
+    {
+        if ((socket.Poll() & (PollEvents.POLLIN | PollEvents.POLLERR | PollEvents.POLLHUP)) == 0)
+            return Errno.EAGAIN;
+        if (socket.GetInputQueued().Value > 0)
+            return error;
+        // The end of the stream, or an error: no memory is needed for that.
+        Data.Clear();
+        return socket.Receive(this);
     }
 
     /// <summary>Writes name, control data, and the fields of the struct msghdr that recvmsg(2) changes. EFAULT.</summary>

@@ -14,14 +14,8 @@ internal sealed class Nop : Operation
             return Errno.OK;
         if ((flags & ~Known) != 0)
             return Errno.EINVAL;
-        if ((flags & NopFlags.CQE32) != 0)
-        {
-            if ((request.Ring.Setup & (IoUringSetup.CQE32 | IoUringSetup.CQE_MIXED)) == 0)
-                return Errno.EINVAL;
-            request.Flags |= RequestFlags.BigCqe;
-            request.Extra = (request.Sqe.off, request.Sqe.addr);
-        }
-        return Errno.OK;
+        bool large = (request.Ring.Setup & (IoUringSetup.CQE32 | IoUringSetup.CQE_MIXED)) != 0;
+        return (flags & NopFlags.CQE32) != 0 && !large ? Errno.EINVAL : Errno.OK;
     }
 
     /// <inheritdoc/>
@@ -30,6 +24,12 @@ internal sealed class Nop : Operation
         NopFlags nop = (NopFlags)request.Sqe.nop_flags;
         if (nop == NopFlags.None)
             return IssueStatus.Done;
+        // Not before: what is cancelled with its chain has a small CQE.
+        if ((nop & NopFlags.CQE32) != 0)
+        {
+            request.Flags |= RequestFlags.BigCqe;
+            request.Extra = (request.Sqe.off, request.Sqe.addr);
+        }
         int result = (nop & NopFlags.INJECT_RESULT) != 0 ? (int)request.Sqe.len : 0;
         if ((nop & NopFlags.FILE) != 0 && !request.Ring.TryAssignFile(request, flags, (nop & NopFlags.FIXED_FILE) != 0))
             result = -(int)Errno.EBADF;
