@@ -1,6 +1,6 @@
-using Moat.Kernel.Tasks;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Moat.Kernel.Tasks;
 
 namespace Moat.Kernel.Sockets.Inet;
 

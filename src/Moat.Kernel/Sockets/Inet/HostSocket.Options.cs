@@ -1,8 +1,8 @@
+using System.Runtime.InteropServices;
 using Moat.Host;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
-using System.Runtime.InteropServices;
 
 namespace Moat.Kernel.Sockets.Inet;
 

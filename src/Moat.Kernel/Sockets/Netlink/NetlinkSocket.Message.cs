@@ -1,6 +1,6 @@
+using System.Runtime.InteropServices;
 using Moat.Host;
 using Moat.Kernel.Tasks;
-using System.Runtime.InteropServices;
 
 namespace Moat.Kernel.Sockets.Netlink;
 

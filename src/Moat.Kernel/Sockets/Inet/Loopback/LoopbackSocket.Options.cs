@@ -1,6 +1,6 @@
+using System.Runtime.InteropServices;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
-using System.Runtime.InteropServices;
 
 namespace Moat.Kernel.Sockets.Inet.Loopback;
 
