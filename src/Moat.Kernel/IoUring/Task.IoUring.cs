@@ -9,6 +9,9 @@ internal sealed partial class Task
     private readonly List<Ring> _rings = [];
     private Ring? _lastRing;
 
+    // It has made a ring, or used one, since it began or executed another program.
+    private bool _hasUsedRings;
+
     // IORING_REGISTER_RING_FDS; only the task itself touches it.
     private Ring?[]? _registeredRings;
 
@@ -56,6 +59,7 @@ internal sealed partial class Task
             ring.CancelOf(this, exec);
         _rings.Clear();
         _lastRing = null;
+        _hasUsedRings = false;
         foreach (Ring? ring in _registeredRings ?? [])
             ring?.DropReference();
         _registeredRings = null;
@@ -70,8 +74,8 @@ internal sealed partial class Task
         file = null;
         if (registered)
         {
-            // A task that has nothing to do with rings has no such places either.
-            if ((uint)fd >= IoUringConst.IORING_RINGFD_REG_MAX || (_registeredRings is null && _rings.Count == 0))
+            // A task that has made or used none has no such places either.
+            if ((uint)fd >= IoUringConst.IORING_RINGFD_REG_MAX || !_hasUsedRings)
                 return Errno.EINVAL;
             file = _registeredRings?[fd];
             file?.AddReference();
@@ -85,6 +89,9 @@ internal sealed partial class Task
         file.DropReference();
         return Errno.EOPNOTSUPP;
     }
+
+    /// <summary>This task has made a ring.</summary>
+    internal void NoteRing() => _hasUsedRings = true;
 
     /// <summary>RING_FDS: how many of an array of struct io_uring_rsrc_update were registered, or the error of the first.</summary>
     internal SysResult RegisterRings(UserPtr argument, uint count)
@@ -132,6 +139,7 @@ internal sealed partial class Task
     /// <summary>As above, taking over a reference on success.</summary>
     internal SysResult RegisterRing(Ring ring, uint place)
     {
+        _hasUsedRings = true;
         _registeredRings ??= new Ring?[IoUringConst.IORING_RINGFD_REG_MAX];
         int index = place < IoUringConst.IORING_RINGFD_REG_MAX ? (int)place : Array.IndexOf(_registeredRings, null);
         if (index < 0 || _registeredRings[index] is not null)
@@ -173,6 +181,7 @@ internal sealed partial class Task
         if (_lastRing == ring)
             return;
         _lastRing = ring;
+        _hasUsedRings = true;
         if (!_rings.Contains(ring))
             _rings.Add(ring);
     }

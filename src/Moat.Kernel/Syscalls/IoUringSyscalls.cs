@@ -26,6 +26,8 @@ internal static class IoUringSyscalls
             : task.Files.Install(ring!, closeOnExec: true);
         if (result.IsError)
             ring!.DropReference();
+        else
+            task.NoteRing();
         return result;
     }
 
