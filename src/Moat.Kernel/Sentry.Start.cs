@@ -125,7 +125,6 @@ internal sealed partial class Sentry : IDisposable
         Notifier.Dispose();
         UringThread.Dispose();
         UringWorkers.Dispose();
-        Notifier.Dispose();
     }
 
     /// <summary>A task is gone; its id comes free, and with the last one of its process the process's.</summary>

@@ -64,13 +64,7 @@ internal sealed partial class Task
         Errno error = Sentry.Futexes.LockPi(this, address, isPrivate, waiter);
         if (error != Errno.EAGAIN || waiter is null)
             return error;
-        WaitOutcome outcome;
-        do
-        {
-            outcome = BlockUntil(time, clock);
-        }
-        while (outcome == WaitOutcome.Woken && !waiter.IsWoken);
-        if (waiter.IsWoken || !Sentry.Futexes.CancelPi(waiter))
+        if (WaitForLock(waiter, time, clock, out WaitOutcome outcome))
             return 0;
         return outcome == WaitOutcome.TimedOut ? Errno.ETIMEDOUT : Errno.ERESTARTNOINTR;
     }
@@ -85,15 +79,20 @@ internal sealed partial class Task
         Errno error = Sentry.Futexes.EnqueueForLock(this, address, target, isPrivate, expected, waiter);
         if (error != Errno.OK)
             return error;
-        WaitOutcome outcome;
+        if (WaitForLock(waiter, time, clock, out WaitOutcome outcome))
+            return 0;
+        return outcome == WaitOutcome.TimedOut ? Errno.ETIMEDOUT : waiter.IsOnLock ? Errno.EAGAIN : Errno.ERESTARTNOINTR;
+    }
+
+    /// <summary>Waits until the waiter has its lock, or until the time or a signal comes first: false.</summary>
+    private bool WaitForLock(PiWaiter waiter, long time, int clock, out WaitOutcome outcome)
+    {
         do
         {
             outcome = BlockUntil(time, clock);
         }
         while (outcome == WaitOutcome.Woken && !waiter.IsWoken);
-        if (waiter.IsWoken || !Sentry.Futexes.CancelPi(waiter))
-            return 0;
-        return outcome == WaitOutcome.TimedOut ? Errno.ETIMEDOUT : waiter.IsOnLock ? Errno.EAGAIN : Errno.ERESTARTNOINTR;
+        return waiter.IsWoken || !Sentry.Futexes.CancelPi(waiter);
     }
 
     /// <summary><see cref="Block"/> with a deadline on any clock; one that is set back while the task sleeps is waited for again.</summary>

@@ -56,7 +56,7 @@ internal static class Slot
     /// Above kind and operation each side notes the processor it ran on. Nobody spins for the one whose core he takes; with processors beyond the
     /// width of the note two may be taken for one, and then sleep.
     /// </summary>
-    public const int CoreShift = 4;
+    public const int CoreShift = 4, KindMask = (1 << CoreShift) - 1;
 
     // Offsets in the host's struct ucontext and siginfo_t.
     public const int ContextRegisters = 40, ContextRax = ContextRegisters + 13 * 8, ContextRip = ContextRegisters + 16 * 8;

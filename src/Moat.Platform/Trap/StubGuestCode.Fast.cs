@@ -63,8 +63,7 @@ internal sealed partial class StubGuestCode
         c.cmp(Dword(Slot.SentrySleeps), 0);
         c.jne(save);
         c.Label(ref wait);
-        c.movzx(ecx, __word_ptr.gs[(ulong)Slot.Kind]);
-        SleepBesideSentry(__word_ptr.gs[(ulong)Slot.Operation], cx, save);
+        SleepBesideSentry(__word_ptr.gs[(ulong)Slot.Kind], __word_ptr.gs[(ulong)Slot.Operation], save);
         c.xor(ecx, ecx);
         c.Label(ref spin);
         c.cmp(Dword(Slot.Command), r11d);
@@ -110,7 +109,7 @@ internal sealed partial class StubGuestCode
 
         c.Label(ref _tail);
         c.movzx(ecx, __word_ptr.gs[(ulong)Slot.Operation]);
-        c.and(ecx, (1 << Slot.CoreShift) - 1);
+        c.and(ecx, Slot.KindMask);
         c.cmp(ecx, Slot.OpResult);
         c.jne(trap);
         c.mov(rax, Qword(Slot.Result));
@@ -153,7 +152,7 @@ internal sealed partial class StubGuestCode
         c.cmp(r10d, __dword_ptr[rbx + Slot.Command]);
         c.jne(ignore);
         c.movzx(r9d, __word_ptr[rbx + Slot.Operation]);
-        c.and(r9d, (1 << Slot.CoreShift) - 1);
+        c.and(r9d, Slot.KindMask);
         c.cmp(r9d, Slot.OpResult);
         c.jne(ignore);
         c.lea(r9, __[_sleeps]);

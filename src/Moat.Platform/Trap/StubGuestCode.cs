@@ -101,7 +101,7 @@ internal sealed partial class StubGuestCode
         Futex(Slot.Event, operation: 1, 1);
 
         c.Label(ref wait);
-        SleepBesideSentry(__word_ptr[rbx + Slot.Operation], bp, sleep);
+        SleepBesideSentry(__word_ptr[rbx + Slot.Kind], __word_ptr[rbx + Slot.Operation], sleep);
         c.xor(ecx, ecx);
         c.Label(ref spin);
         c.cmp(__dword_ptr[rbx + Slot.Command], r12d);
@@ -128,7 +128,7 @@ internal sealed partial class StubGuestCode
         c.Label(ref reply);
         c.mov(rsp, __qword_ptr[rbx + Slot.Context]);
         c.movzx(eax, __word_ptr[rbx + Slot.Operation]);
-        c.and(eax, (1 << Slot.CoreShift) - 1);
+        c.and(eax, Slot.KindMask);
         c.cmp(eax, Slot.OpResult);
         c.jne(result);
         c.mov(rcx, __qword_ptr[rbx + Slot.Result]);
@@ -168,14 +168,15 @@ internal sealed partial class StubGuestCode
         FastPath();
     }
 
-    // A sentry thread that ran on this core, by its last reply, cannot run while this thread spins. kind: what was published; lost.
-    private void SleepBesideSentry(AssemblerMemoryOperand operation, AssemblerRegister16 kind, Label sleep)
+    // A sentry thread that ran on this core, by its last reply, cannot run while this thread spins. ecx is lost.
+    private void SleepBesideSentry(AssemblerMemoryOperand kind, AssemblerMemoryOperand operation, Label sleep)
     {
         if (!_tellsCore)
             return;
         Assembler c = Code;
-        c.xor(kind, operation);
-        c.shr(kind, Slot.CoreShift);
+        c.movzx(ecx, kind);
+        c.xor(cx, operation);
+        c.shr(cx, Slot.CoreShift);
         c.jz(sleep);
     }
 

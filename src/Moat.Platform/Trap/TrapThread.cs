@@ -168,7 +168,7 @@ public sealed unsafe partial class TrapThread : GuestThread
         return true;
     }
 
-    private int Kind => *(ushort*)(_slot + Slot.Kind) & ((1 << Slot.CoreShift) - 1);
+    private int Kind => *(ushort*)(_slot + Slot.Kind) & Slot.KindMask;
 
     private StopReason? ClassifySignal()
     {
