@@ -143,7 +143,7 @@ internal static unsafe class UringBench
     private static Task NewTask()
     {
         int id = s_sentry.Tasks.Allocate();
-        MemoryManager mm = new(s_sentry);
+        MemoryManager mm = new(s_sentry, s_sentry.Platform.CreateAddressSpace());
         return new Task(new ThreadGroup(s_sentry, id), id, mm, new FdTable(), new FsContext(), new Credentials()) { Thread = mm.CreateThread() };
     }
 

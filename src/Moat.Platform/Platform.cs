@@ -37,6 +37,9 @@ public abstract class GuestPlatform : IDisposable
     /// </summary>
     public Action<AddressSpace>? Lost { get; set; }
 
+    /// <summary>Where address spaces have a vDSO image; 0 if there is none. Throws <see cref="HostException"/> when the host refuses.</summary>
+    public abstract ulong Vdso { get; }
+
     /// <summary>Makes an empty address space. Throws <see cref="HostException"/> when the host refuses.</summary>
     public abstract AddressSpace CreateAddressSpace();
 
@@ -49,6 +52,9 @@ public enum MapChangeKind
 {
     /// <summary>As <see cref="AddressSpace.MapMemory"/>.</summary>
     MapMemory,
+
+    /// <summary>As <see cref="AddressSpace.MapHostFile"/>.</summary>
+    MapHostFile,
 
     /// <summary>As <see cref="AddressSpace.Unmap"/>.</summary>
     Unmap,
@@ -64,9 +70,12 @@ public enum MapChangeKind
 /// <param name="Kind">What is done.</param>
 /// <param name="Address">Where; page-aligned bytes.</param>
 /// <param name="Length">How much; page-aligned bytes.</param>
-/// <param name="FileOffset">Memory-file offset, for a mapping.</param>
+/// <param name="FileOffset">Offset in the memory file or the host file, for a mapping.</param>
 /// <param name="Access">Access afterwards, for a mapping or a protection.</param>
-public readonly record struct MapChange(MapChangeKind Kind, ulong Address, ulong Length, ulong FileOffset = 0, MapAccess Access = MapAccess.None);
+/// <param name="HostFd">The host file, for a mapping of one.</param>
+/// <param name="IsShared">A host file is mapped MAP_SHARED.</param>
+public readonly record struct MapChange(
+    MapChangeKind Kind, ulong Address, ulong Length, ulong FileOffset = 0, MapAccess Access = MapAccess.None, int HostFd = -1, bool IsShared = false);
 
 /// <summary>
 /// One guest address space. Calls are serialized by the caller (the memory manager's write lock); each is
@@ -112,6 +121,8 @@ public abstract class AddressSpace : IDisposable
             int result = change.Kind switch
             {
                 MapChangeKind.MapMemory => MapMemory(change.Address, change.Length, change.FileOffset, change.Access),
+                MapChangeKind.MapHostFile
+                    => MapHostFile(change.Address, change.Length, change.HostFd, change.FileOffset, change.Access, change.IsShared),
                 MapChangeKind.Unmap => Unmap(change.Address, change.Length),
                 MapChangeKind.Protect => Protect(change.Address, change.Length, change.Access),
                 _ => Populate(change.Address, change.Length, write: true),
@@ -123,16 +134,14 @@ public abstract class AddressSpace : IDisposable
         return 0;
     }
 
-    /// <summary>
-    /// From here on changes may be gathered, where that is cheaper: each answers 0, and the first that fails is told by
-    /// <see cref="EndGather"/>. For an address space whose threads do not run.
-    /// </summary>
-    public virtual void BeginGather()
-    {
-    }
+    /// <summary>The address space never had another thread than one, so that it can take another program (<see cref="Replace"/>).</summary>
+    public virtual bool CanReplace => false;
 
-    /// <summary>Makes what was gathered. 0, or -errno of the first change that failed; those behind it are not made.</summary>
-    public virtual int EndGather() => 0;
+    /// <summary>
+    /// Another program (execve(2)): everything that is mapped goes, the changes are made, and the only thread, which is stopped, is as new. 0, or
+    /// -errno: then the address space is of no use any more. For programs of the same rights: what the old one left in its thread's slot is not wiped.
+    /// </summary>
+    public virtual int Replace(GuestThread thread, ReadOnlySpan<MapChange> changes) => throw new NotSupportedException();
 
     /// <summary>
     /// Makes an address space that maps what this one maps, patched system call instructions included, and has no threads. What the
@@ -148,10 +157,11 @@ public abstract class AddressSpace : IDisposable
     public virtual bool PatchCall(GuestThread thread, ulong site, ReadOnlySpan<byte> code, int offset) => false;
 
     /// <summary>
-    /// Makes a guest thread that is ready for <see cref="GuestThread.Switch"/>; its registers are zero until set.
-    /// Any sentry thread may call it. Throws <see cref="HostException"/> when the host refuses (EAGAIN).
+    /// Makes a guest thread that is ready for <see cref="GuestThread.Switch"/>; its registers are zero until set. Before it come
+    /// <paramref name="changes"/>, at the price of none where the platform can. Any sentry thread may call it. Throws
+    /// <see cref="HostException"/> when the host refuses (EAGAIN).
     /// </summary>
-    public abstract GuestThread CreateThread();
+    public abstract GuestThread CreateThread(params ReadOnlySpan<MapChange> changes);
 
     /// <summary>
     /// Ends all guest execution at once: every <see cref="GuestThread.Switch"/> returns <see cref="StopReason.Died"/> soon.

@@ -1,9 +1,12 @@
 // execve in children, with threads, with close-on-exec; futexes across processes; limits on processes.
+#define MT_OWN_MAIN
 #include "moat_test.h"
+#include <asm/prctl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/times.h>
 #include <sys/wait.h>
 
 #define EXPECT(cond) do { if (!(cond)) _exit(__LINE__ % 200 + 1); } while (0)
@@ -113,6 +116,61 @@ TEST(execveat_of_a_descriptor)
 static long futex(volatile int *word, int op, int value, const struct timespec *t)
 {
     return syscall(SYS_futex, word, op, value, t, NULL, 0);
+}
+
+// What main does in the program that the next test executes, again and again, before it has a second thread.
+static void check_fresh_and_go_on(int stage)
+{
+    unsigned long gs = 1;
+    unsigned short control;
+    unsigned mxcsr;
+    stack_t stack;
+    EXPECT(syscall(SYS_arch_prctl, ARCH_GET_GS, &gs) == 0 && gs == 0);
+    __asm__ volatile("stmxcsr %0; fnstcw %1" : "=m"(mxcsr), "=m"(control));
+    EXPECT(mxcsr == 0x1f80 && control == 0x37f);
+    EXPECT(sigaltstack(NULL, &stack) == 0 && stack.ss_flags == SS_DISABLE);
+    EXPECT(mmap((void *)0x12340000, 4096, PROT_READ | PROT_WRITE, MAP_FIXED_NOREPLACE | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == (void *)0x12340000);
+    if (stage == 4)
+        _exit(77);
+    // Often enough for a call site to be patched.
+    for (int i = 0; i < 3000; i++)
+        EXPECT(getppid() > 0);
+    mxcsr = 0x9f80 | 0x6000, control = 0x27f;
+    __asm__ volatile("ldmxcsr %0; fldcw %1" : : "m"(mxcsr), "m"(control));
+    stack = (stack_t){.ss_sp = malloc(65536), .ss_size = 65536};
+    EXPECT(sigaltstack(&stack, NULL) == 0);
+    if (stage % 2 == 1)
+        EXPECT(syscall(SYS_arch_prctl, ARCH_SET_GS, 0x1234560) == 0);
+    char next[2] = {(char)('0' + stage + 1), 0};
+    setenv("EXEC_STAGE", next, 1);
+    execl("/proc/self/exe", "process_exec", NULL);
+    _exit(98);
+}
+
+TEST(a_program_begins_afresh)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        setenv("EXEC_STAGE", "0", 1);
+        execl("/proc/self/exe", "process_exec", NULL);
+        _exit(99);
+    }
+    CHECK_EQ(wait_for(pid), 77 << 8);
+}
+
+TEST(times_pass_on_to_the_next_program)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct tms t;
+        do
+            times(&t);
+        while (t.tms_utime + t.tms_stime < 10);
+        // 14th and 15th word: the time of both programs.
+        execl("/bin/sh", "sh", "-c", "set -- $(cat /proc/$$/stat); test $((${14} + ${15})) -ge 10", NULL);
+        _exit(99);
+    }
+    CHECK_EQ(wait_for(pid), 0);
 }
 
 TEST(futexes_between_processes)
@@ -289,4 +347,12 @@ TEST(a_pipe_is_opened_by_its_descriptor)
     CHECK_EQ(write(fd, "x", 1), 1);
     close(fd);
     close(p[0]);
+}
+
+int main(int argc, char **argv)
+{
+    const char *stage = getenv("EXEC_STAGE");
+    if (stage)
+        check_fresh_and_go_on(atoi(stage));
+    return mt_main(argc, argv);
 }

@@ -12,12 +12,12 @@ internal sealed partial class MemoryManager
     /// <summary>
     /// A copy for a new process (fork(2)): shared mappings are shared, private memory is the copy's own, MADV_DONTFORK leaves a hole and
     /// MADV_WIPEONFORK zeroes. A little private memory is copied now, much of it when one of the two writes. ENOMEM. Throws
-    /// HostException when the host gives no address space. The copy's mappings are still being gathered: the caller makes its thread and
-    /// then calls <see cref="AddressSpace.EndGather"/>.
+    /// HostException when the host gives no address space. The child's first thread makes <paramref name="changes"/> before it begins.
     /// </summary>
-    public Errno Fork(out MemoryManager? child)
+    public Errno Fork(out MemoryManager? child, out List<MapChange> changes)
     {
         child = null;
+        changes = [];
         _access.EnterWrite();
         try
         {
@@ -37,7 +37,7 @@ internal sealed partial class MemoryManager
                 _barriers = _barriers,
                 _hasSeals = _hasSeals,
             };
-            error = CopyTo(copy);
+            error = CopyTo(copy, changes);
             // Should the host refuse, a fault gives the access back.
             Space.Apply(CollectionsMarshal.AsSpan(thaw));
             if (error == Errno.OK)
@@ -103,9 +103,8 @@ internal sealed partial class MemoryManager
         thaw.Add(new MapChange(MapChangeKind.Protect, vma.Start, vma.Length, 0, vma.Access));
     }
 
-    private Errno CopyTo(MemoryManager copy)
+    private Errno CopyTo(MemoryManager copy, List<MapChange> changes)
     {
-        List<MapChange> changes = [];
         for (int i = 0; i < _vmas.Count; i++)
         {
             Errno error = CopyTo(copy, _vmas[i], changes);
@@ -113,8 +112,7 @@ internal sealed partial class MemoryManager
                 return error;
         }
         copy.PeakBytes = copy.TotalBytes;
-        copy.Space.BeginGather();
-        return FromHost(copy.Space.Apply(CollectionsMarshal.AsSpan(changes)));
+        return Errno.OK;
     }
 
     private Errno CopyTo(MemoryManager copy, Vma vma, List<MapChange> changes)

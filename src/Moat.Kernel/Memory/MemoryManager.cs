@@ -1,3 +1,4 @@
+using Moat.Host;
 using Moat.Platform;
 
 namespace Moat.Kernel.Memory;
@@ -46,9 +47,9 @@ internal sealed partial class MemoryManager
         Id = (ulong)Interlocked.Increment(ref s_lastId);
     }
 
-    /// <summary>Makes an empty one with an address space of its own. Throws HostException when the host refuses.</summary>
-    public MemoryManager(Sentry sentry)
-        : this(sentry.Frames, sentry.Platform.CreateAddressSpace(), sentry.Platform.MinAddress, sentry.Platform.MaxAddress)
+    /// <summary>Makes an empty one that owns <paramref name="space"/>. Over a draft: <see cref="BeReal"/> or <see cref="TakeOver"/> give it an address space.</summary>
+    public MemoryManager(Sentry sentry, AddressSpace space)
+        : this(sentry.Frames, space, sentry.Platform.MinAddress, sentry.Platform.MaxAddress)
     {
     }
 
@@ -59,7 +60,7 @@ internal sealed partial class MemoryManager
     public FrameAllocator Frames { get; }
 
     /// <summary>The guest side.</summary>
-    public AddressSpace Space { get; }
+    public AddressSpace Space { get; private set; }
 
     /// <summary>Lowest address that is ever chosen.</summary>
     public ulong MinAddress { get; }
@@ -93,6 +94,33 @@ internal sealed partial class MemoryManager
 
     /// <summary>Makes a guest thread in this address space; throws HostException when the host refuses.</summary>
     public GuestThread CreateThread() => Space.CreateThread();
+
+    /// <summary>
+    /// What was drafted is made in a new address space, which is this one's from here on, and its first thread. Throws HostException when
+    /// the host refuses.
+    /// </summary>
+    public GuestThread BeReal(AddressSpace space)
+    {
+        using AddressSpace old = Space;
+        Space = space;
+        if (space.Vdso != old.Vdso)
+            throw new HostException("the vDSO has moved");
+        return space.CreateThread(((AddressSpaceDraft)old).Changes);
+    }
+
+    /// <summary>
+    /// What was drafted takes the place of what another memory manager has mapped, whose address space and thread are this one's from here
+    /// on. False: the host refuses, and the guest cannot go on.
+    /// </summary>
+    public bool TakeOver(MemoryManager other, GuestThread thread)
+    {
+        // Whoever else still looks at the other's memory changes nothing in the guest from here on.
+        other._access.EnterWrite();
+        (Space, other.Space) = (other.Space, Space);
+        bool done = Space.Replace(thread, ((AddressSpaceDraft)other.Space).Changes) >= 0;
+        other._access.ExitWrite();
+        return done;
+    }
 
     /// <summary>One user more: a task, a worker.</summary>
     public void AddUser() => Interlocked.Increment(ref _users);

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Moat.Host;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Signals;
@@ -111,19 +112,13 @@ internal sealed partial class Task
             {
                 Mm.AddUser();
                 mm = Mm;
-            }
-            else
-            {
-                Errno error = Mm.Fork(out mm);
-                if (error != Errno.OK)
-                    return error;
-            }
-            thread = mm!.CreateThread();
-            if (shares || mm.Space.EndGather() >= 0)
+                thread = mm.CreateThread();
                 return Errno.OK;
-            thread.Dispose();
-            mm.DropUser();
-            return Errno.ENOMEM;
+            }
+            Errno error = Mm.Fork(out mm, out List<MapChange> changes);
+            if (error == Errno.OK)
+                thread = mm!.Space.CreateThread(CollectionsMarshal.AsSpan(changes));
+            return error;
         }
         catch (HostException e)
         {

@@ -29,14 +29,13 @@ internal sealed partial class Task
         EndIoUring(exec: true);
         LeaveMemory();
         BecomeLeader();
-        GuestThread oldThread = Thread;
         MemoryManager oldMemory = Mm;
-        // The host takes the stub process apart meanwhile.
-        if (oldMemory.HasOnly(1))
-            oldMemory.Space.Kill();
-        Thread = image.Thread;
-        Mm = image.Memory;
-        oldThread.Dispose();
+        if (!TakeMemory(image))
+        {
+            image.Discard();
+            Group.BeginExit(Signal.SIGKILL);
+            return RegistersAreSet;
+        }
         oldMemory.DropUser();
         Group.SetExecutable(image.Program.Executable);
         Group.HasExecuted = true;
@@ -55,18 +54,39 @@ internal sealed partial class Task
         Group.Dumpable = changesIds ? 0 : 1;
         Group.ExitSignal = Signal.SIGCHLD;
         Group.DeleteTimers(all: false);
-        image.SetRegisters();
+        image.SetRegisters(Thread);
         Group.EndExec();
         return RegistersAreSet;
+    }
+
+    // False: the address space is of no use any more.
+    private bool TakeMemory(ProgramImage image)
+    {
+        if (image.Thread is not { } thread)
+        {
+            if (!image.Memory.TakeOver(Mm, Thread))
+                return false;
+            Mm = image.Memory;
+            return true;
+        }
+        // The host takes the stub process apart meanwhile.
+        if (Mm.HasOnly(1))
+            Mm.Space.Kill();
+        GuestThread old = Thread;
+        Thread = thread;
+        Mm = image.Memory;
+        Group.AddEndedTimes((old.GetCpuTime(), 0));
+        old.Dispose();
+        return true;
     }
 
     /// <summary>Makes the image the program of a task that has not run yet.</summary>
     internal void SetImage(ProgramImage image)
     {
-        Thread = image.Thread;
+        Thread = image.Thread!;
         Group.SetExecutable(image.Program.Executable);
         SetName(image.Name);
-        image.SetRegisters();
+        image.SetRegisters(Thread);
     }
 
     private void BecomeLeader()

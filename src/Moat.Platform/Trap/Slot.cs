@@ -60,7 +60,7 @@ internal static class Slot
 
     // Offsets in the host's struct ucontext and siginfo_t.
     public const int ContextRegisters = 40, ContextRax = ContextRegisters + 13 * 8, ContextRip = ContextRegisters + 16 * 8;
-    public const int ContextFpuPointer = 224, ContextEnd = 304;
+    public const int ContextStack = 16, ContextFpuPointer = 224, ContextMask = 296, ContextEnd = 304;
     public const int InfoCode = 8, InfoAddress = 16, InfoSize = 128;
 }
 

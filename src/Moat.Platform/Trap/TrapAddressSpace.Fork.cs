@@ -63,7 +63,6 @@ public sealed unsafe partial class TrapAddressSpace
             Add(SYS_close, Control.Always | Control.IgnoreError, StubLayout.ReceivedFd);
             Add(SYS_close, Control.Always | Control.IgnoreError, StubLayout.ReceivedFd + 1);
             int result = RunRequest();
-            KillIfUnreceived(result);
             HostException.Check(result, "a copy of a stub process");
         }
     }

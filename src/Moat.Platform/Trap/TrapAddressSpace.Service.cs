@@ -17,71 +17,20 @@ public sealed unsafe partial class TrapAddressSpace
     // The core that the service thread is bound to; -1: any.
     private int _serviceCore = -1;
 
-    // Changes wait for EndGather; the first that failed before.
-    private bool _gathers;
-    private int _gatherError;
-
     /// <inheritdoc/>
     public override int MapMemory(ulong address, ulong length, ulong fileOffset, MapAccess access)
-    {
-        if (!InGuestSpace(address, length))
-            return -EINVAL;
-        lock (_requestGate)
-        {
-            DropPatches(address, length);
-            Add(SYS_mmap, 0, address, length, (ulong)access, MAP_SHARED | MAP_FIXED, StubLayout.MemoryFd, fileOffset);
-            return RunOrGather();
-        }
-    }
+        => Apply([new MapChange(MapChangeKind.MapMemory, address, length, fileOffset, access)]);
 
     /// <inheritdoc/>
     public override int MapHostFile(ulong address, ulong length, int hostFd, ulong fileOffset, MapAccess access, bool shared)
-    {
-        if (!InGuestSpace(address, length))
-            return -EINVAL;
-        lock (_requestGate)
-        {
-            if (_dead)
-                return -ESRCH;
-            DropPatches(address, length);
-            int sent = HostSyscall.SendDescriptors(_socket, hostFd);
-            if (sent < 0)
-                return sent;
-            WriteMessageHeader();
-            // The stub has no other descriptors, so the one that comes gets the lowest free number.
-            Add(SYS_recvmsg, 0, StubLayout.SocketFd, StubLayout.Slots + Control.MessageHeader, 0x40 /* MSG_DONTWAIT */);
-            Add(SYS_mmap, 0, address, length, (ulong)access, (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED, StubLayout.ReceivedFd, fileOffset);
-            Add(SYS_close, Control.Always | Control.IgnoreError, StubLayout.ReceivedFd);
-            int result = RunOrGather();
-            KillIfUnreceived(result);
-            return result;
-        }
-    }
+        => Apply([new MapChange(MapChangeKind.MapHostFile, address, length, fileOffset, access, hostFd, shared)]);
 
     /// <inheritdoc/>
-    public override int Unmap(ulong address, ulong length)
-    {
-        if (!InGuestSpace(address, length))
-            return -EINVAL;
-        lock (_requestGate)
-        {
-            DropPatches(address, length);
-            Add(SYS_munmap, 0, address, length);
-            return RunOrGather();
-        }
-    }
+    public override int Unmap(ulong address, ulong length) => Apply([new MapChange(MapChangeKind.Unmap, address, length)]);
 
     /// <inheritdoc/>
     public override int Protect(ulong address, ulong length, MapAccess access)
-    {
-        if (!InGuestSpace(address, length))
-            return -EINVAL;
-        lock (_requestGate)
-        {
-            Add(SYS_mprotect, 0, address, length, (ulong)access);
-            return RunOrGather();
-        }
-    }
+        => Apply([new MapChange(MapChangeKind.Protect, address, length, 0, access)]);
 
     /// <inheritdoc/>
     public override int Populate(ulong address, ulong length, bool write)
@@ -91,7 +40,7 @@ public sealed unsafe partial class TrapAddressSpace
         lock (_requestGate)
         {
             Add(SYS_madvise, 0, address, length, write ? 23u : 22u /* MADV_POPULATE_WRITE, _READ */);
-            return RunOrGather();
+            return RunRequest();
         }
     }
 
@@ -113,89 +62,98 @@ public sealed unsafe partial class TrapAddressSpace
     {
         lock (_requestGate)
         {
-            while (changes.Length > 0)
+            int result = Gather(changes);
+            return result < 0 ? result : RunRequest();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override int Replace(GuestThread thread, ReadOnlySpan<MapChange> changes)
+    {
+        var only = (TrapThread)thread;
+        // It stands in a patched call, perhaps: so its state is asked for while the patches are known.
+        _ = only.Registers;
+        lock (_requestGate)
+        {
+            Volatile.Write(ref _patches, null);
+            _patchingStopped = false;
+            Add(SYS_munmap, 0, 0, StubLayout.PatchTable);
+            Add(SYS_munmap, 0, StubLayout.PatchTable + 0x1000, StubLayout.GuestMax - StubLayout.PatchTable - 0x1000);
+            int result = Gather(changes);
+            if (result >= 0)
+                result = RunRequest();
+            if (result >= 0)
+                only.Begin();
+            return result;
+        }
+    }
+
+    // Adds changes to the request under construction and runs it whenever it is full.
+    private int Gather(ReadOnlySpan<MapChange> changes)
+    {
+        const int MostOfOneChange = 3, Reserve = 1;
+        foreach (ref readonly MapChange change in changes)
+        {
+            int result = _calls > Control.MaxCalls - MostOfOneChange - Reserve ? RunRequest() : 0;
+            if (result >= 0)
+                result = Add(in change);
+            if (result < 0)
             {
-                int count = Math.Min(changes.Length, Control.MaxCalls - _calls);
-                foreach (ref readonly MapChange change in changes[..count])
-                {
-                    if (!InGuestSpace(change.Address, change.Length))
-                    {
-                        _calls = 0;
-                        return -EINVAL;
-                    }
-
-                    Add(in change);
-                }
-
-                int result = count < changes.Length ? RunRequest() : RunOrGather();
-                if (result < 0)
-                    return result;
-                changes = changes[count..];
+                _calls = 0;
+                KillIfUnreceived(result);
+                return result;
             }
         }
 
         return 0;
     }
 
-    private void Add(in MapChange change)
+    private int Add(in MapChange change)
     {
+        if (!InGuestSpace(change.Address, change.Length))
+            return -EINVAL;
         switch (change.Kind)
         {
             case MapChangeKind.MapMemory:
                 DropPatches(change.Address, change.Length);
                 Add(SYS_mmap, 0, change.Address, change.Length, (ulong)change.Access, MAP_SHARED | MAP_FIXED, StubLayout.MemoryFd, change.FileOffset);
-                break;
+                return 0;
+            case MapChangeKind.MapHostFile:
+                return AddHostFile(in change);
             case MapChangeKind.Unmap:
                 DropPatches(change.Address, change.Length);
                 Add(SYS_munmap, 0, change.Address, change.Length);
-                break;
+                return 0;
             case MapChangeKind.Protect:
                 Add(SYS_mprotect, 0, change.Address, change.Length, (ulong)change.Access);
-                break;
+                return 0;
             default:
                 Add(SYS_madvise, Control.IgnoreError, change.Address, change.Length, 23 /* MADV_POPULATE_WRITE */);
-                break;
+                return 0;
         }
+    }
+
+    private int AddHostFile(in MapChange change)
+    {
+        if (_dead)
+            return -ESRCH;
+        DropPatches(change.Address, change.Length);
+        int sent = HostSyscall.SendDescriptors(_socket, change.HostFd);
+        if (sent < 0)
+            return sent;
+        WriteMessageHeader();
+        // The stub has no other descriptors, so the one that comes gets the lowest free number.
+        Add(SYS_recvmsg, 0, StubLayout.SocketFd, StubLayout.Slots + Control.MessageHeader, 0x40 /* MSG_DONTWAIT */);
+        Add(SYS_mmap, 0, change.Address, change.Length, (ulong)change.Access, (change.IsShared ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED,
+            StubLayout.ReceivedFd, change.FileOffset);
+        Add(SYS_close, Control.Always | Control.IgnoreError, StubLayout.ReceivedFd);
+        return 0;
     }
 
     private static bool InGuestSpace(ulong address, ulong length)
         => ((address | length) & 0xfff) == 0 && length != 0
             && address < StubLayout.GuestMax && length <= StubLayout.GuestMax - address
             && (address >= StubLayout.PatchTable + 0x1000 || address + length <= StubLayout.PatchTable);
-
-    /// <inheritdoc/>
-    public override void BeginGather() => _gathers = true;
-
-    /// <inheritdoc/>
-    public override int EndGather()
-    {
-        lock (_requestGate)
-        {
-            _gathers = false;
-            int result = _calls == 0 ? 0 : RunRequest();
-            KillIfUnreceived(result);
-            result = _gatherError < 0 ? _gatherError : result;
-            _gatherError = 0;
-            return result;
-        }
-    }
-
-    // Leaves the calls for later while there is room for as many again.
-    private int RunOrGather()
-    {
-        const int MostOfOneChange = 8;
-        if (!_gathers)
-            return RunRequest();
-        if (_calls > Control.MaxCalls - MostOfOneChange)
-        {
-            int result = RunRequest();
-            KillIfUnreceived(result);
-            if (_gatherError == 0)
-                _gatherError = result;
-        }
-
-        return 0;
-    }
 
     // Adds a host call to the request under construction. The caller holds the gate.
     private void Add(uint nr, uint flags, params ReadOnlySpan<ulong> arguments)
@@ -220,6 +178,8 @@ public sealed unsafe partial class TrapAddressSpace
             return -ESRCH;
         }
 
+        if (_calls == 0)
+            return 0;
         *(uint*)(_base + Control.Count) = (uint)_calls;
         _calls = 0;
         *(uint*)(_base + Control.Error) = 0;
@@ -227,7 +187,9 @@ public sealed unsafe partial class TrapAddressSpace
         PlaceService();
         Volatile.Write(ref *request, ++_request);
         HostSyscall.FutexWake(request, 1);
-        return AwaitRequest();
+        int result = AwaitRequest();
+        KillIfUnreceived(result);
+        return result;
     }
 
     // The service thread runs on the core that its caller sleeps on: that one is free at once. On another it may have to wait for a guest

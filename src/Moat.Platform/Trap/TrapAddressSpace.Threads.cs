@@ -19,11 +19,15 @@ public sealed unsafe partial class TrapAddressSpace
     internal bool HadOneThread => Volatile.Read(ref _threadsMade) == 1;
 
     /// <inheritdoc/>
-    public override GuestThread CreateThread()
+    public override bool CanReplace => HadOneThread && !_dead;
+
+    /// <inheritdoc/>
+    public override GuestThread CreateThread(params ReadOnlySpan<MapChange> changes)
     {
         lock (_requestGate)
         {
             int index = TakeSlot();
+            int result = Gather(changes);
             byte* slot = _base + SlotOffset(index);
             ulong stubSlot = StubLayout.Slots + SlotOffset(index);
             // A recycled slot: what the sentry owns starts afresh. Event 1 is "nothing happened yet".
@@ -33,8 +37,12 @@ public sealed unsafe partial class TrapAddressSpace
             stack[0] = stubSlot + Slot.SignalStack;
             stack[1] = 0;
             stack[2] = Slot.Size - Slot.SignalStack;
-            Add(SYS_clone, 0, CloneFlags, stubSlot + Slot.SignalStack, StubLayout.Slots + Control.NewTid, stubSlot + Slot.Event, 0);
-            int result = RunRequest();
+            if (result >= 0)
+            {
+                Add(SYS_clone, 0, CloneFlags, stubSlot + Slot.SignalStack, StubLayout.Slots + Control.NewTid, stubSlot + Slot.Event, 0);
+                result = RunRequest();
+            }
+
             if (result < 0)
             {
                 ReturnSlot(index);

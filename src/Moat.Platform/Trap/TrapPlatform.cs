@@ -42,6 +42,9 @@ public sealed class TrapPlatform : GuestPlatform
     /// <inheritdoc/>
     public override ulong MaxAddress => StubLayout.GuestMax;
 
+    /// <inheritdoc/>
+    public override ulong Vdso => GetTemplate().Vdso;
+
     internal StubImage Image { get; }
 
     internal StubKeeper Keeper { get; }

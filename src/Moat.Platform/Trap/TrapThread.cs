@@ -156,16 +156,25 @@ public sealed unsafe partial class TrapThread : GuestThread
         if (!Wait(spin: false))
             return false;
         _space.Platform.LearnFpu(new ReadOnlySpan<byte>(_slot, (int)Slot.Size), FpuOffset());
-        ref GuestRegisters registers = ref Registers;
-        GuestRegisters blank = default;
-        (blank.Cs, blank.Gs, blank.Fs, blank.Ss, blank.Rflags) = (registers.Cs, registers.Gs, registers.Fs, registers.Ss, 0x202);
-        registers = blank;
-        if (_space.CanPatch)
-            SetBase(_stubSlot, ref _gsBase, ref _setGs);
-        else
-            _guestHasGs = true;
-        *(ulong*)(_slot + Slot.Self) = _stubSlot;
+        Begin();
         return true;
+    }
+
+    /// <summary>Puts the thread, which is stopped, into the state in which a program begins.</summary>
+    internal void Begin()
+    {
+        const ushort UserCode = 0x33, UserData = 0x2b;
+        byte* frame = Frame();
+        *(GuestRegisters*)(frame + Slot.ContextRegisters) = new GuestRegisters { Cs = UserCode, Ss = UserData, Rflags = 0x202 };
+        ulong* stack = (ulong*)(frame + Slot.ContextStack);
+        (stack[0], stack[1], stack[2]) = (_stubSlot + Slot.SignalStack, 0, Slot.Size - Slot.SignalStack);
+        *(ulong*)(frame + Slot.ContextMask) = 0;
+        ResetFpuState();
+        SetBase(0, ref _fsBase, ref _setFs);
+        _guestHasGs = !_space.CanPatch;
+        if (!_guestHasGs)
+            SetBase(_stubSlot, ref _gsBase, ref _setGs);
+        *(ulong*)(_slot + Slot.Self) = _stubSlot;
     }
 
     private int Kind => *(ushort*)(_slot + Slot.Kind) & Slot.KindMask;

@@ -12,6 +12,8 @@ internal sealed class FakePlatform : GuestPlatform
 
     public override ulong MaxAddress => 1UL << 46;
 
+    public override ulong Vdso => 0;
+
     public override AddressSpace CreateAddressSpace() => new Space();
 
     public override void Dispose()
@@ -36,7 +38,7 @@ internal sealed class FakePlatform : GuestPlatform
 
         public override AddressSpace Fork() => new Space();
 
-        public override GuestThread CreateThread() => new FakeThread();
+        public override GuestThread CreateThread(params ReadOnlySpan<MapChange> changes) => new FakeThread();
 
         public override void Dispose()
         {

@@ -66,7 +66,7 @@ internal sealed unsafe class RingHarness : IDisposable
     {
         int id = sentry.Tasks.Allocate();
         ThreadGroup group = process?.Group ?? new ThreadGroup(sentry, id);
-        MemoryManager mm = process?.Mm ?? new MemoryManager(sentry);
+        MemoryManager mm = process?.Mm ?? new MemoryManager(sentry, sentry.Platform.CreateAddressSpace());
         return new Task(group, id, mm, process?.Files ?? new FdTable(), process?.Fs ?? new FsContext(), new Credentials())
         {
             Thread = mm.CreateThread(),

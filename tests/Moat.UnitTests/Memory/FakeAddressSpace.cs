@@ -63,7 +63,7 @@ internal sealed class FakeAddressSpace : AddressSpace
         return copy;
     }
 
-    public override GuestThread CreateThread() => throw new NotSupportedException();
+    public override GuestThread CreateThread(params ReadOnlySpan<MapChange> changes) => throw new NotSupportedException();
 
     public override void Dispose() => _pages.Clear();
 

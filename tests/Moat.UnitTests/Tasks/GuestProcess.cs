@@ -25,7 +25,7 @@ internal static class GuestProcess
         using MemoryFile memory = MemoryFile.Create();
         using TrapPlatform platform = new(memory);
         Sentry sentry = new(platform) { Report = report ?? (static text => Assert.Fail(text)) };
-        MemoryManager mm = new(sentry);
+        MemoryManager mm = new(sentry, sentry.Platform.CreateAddressSpace());
         Map(mm, Code, MapAccess.Read | MapAccess.Write | MapAccess.Execute);
         Map(mm, Data, MapAccess.Read | MapAccess.Write);
         Map(mm, Stack, MapAccess.Read | MapAccess.Write);
