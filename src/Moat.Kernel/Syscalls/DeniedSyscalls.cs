@@ -75,9 +75,6 @@ internal static class DeniedSyscalls
     [Syscall(313, "finit_module", Support.ErrnoOnly, Note = "EPERM")]
     public static SysResult FInitModule(Task task, Fd fd, UserPtr parameters, int flags) => Errno.EPERM;
 
-    [Syscall(317, "seccomp", Support.ErrnoOnly, Note = "ENOSYS: no filters inside the sandbox; prctl answers EINVAL")]
-    public static SysResult Seccomp(Task task, uint operation, uint flags, UserPtr argument) => Errno.ENOSYS;
-
     [Syscall(320, "kexec_file_load", Support.ErrnoOnly, Note = "EPERM")]
     public static SysResult KExecFileLoad(Task task, Fd kernel, Fd initrd, ulong length, UserPtr commandLine, ulong flags) => Errno.EPERM;
 

@@ -6,7 +6,7 @@ namespace Moat.Kernel.Syscalls;
 internal static class PrctlSyscalls
 {
     private const int PR_SET_PDEATHSIG = 1, PR_GET_PDEATHSIG = 2, PR_GET_DUMPABLE = 3, PR_SET_DUMPABLE = 4, PR_GET_KEEPCAPS = 7,
-        PR_SET_KEEPCAPS = 8, PR_GET_TIMING = 13, PR_SET_TIMING = 14, PR_SET_NAME = 15, PR_GET_NAME = 16, PR_GET_SECCOMP = 21,
+        PR_SET_KEEPCAPS = 8, PR_GET_TIMING = 13, PR_SET_TIMING = 14, PR_SET_NAME = 15, PR_GET_NAME = 16, PR_GET_SECCOMP = 21, PR_SET_SECCOMP = 22,
         PR_CAPBSET_READ = 23, PR_CAPBSET_DROP = 24, PR_GET_TSC = 25, PR_SET_TSC = 26, PR_GET_SECUREBITS = 27, PR_SET_SECUREBITS = 28,
         PR_SET_TIMERSLACK = 29, PR_GET_TIMERSLACK = 30, PR_TASK_PERF_EVENTS_DISABLE = 31, PR_TASK_PERF_EVENTS_ENABLE = 32,
         PR_MCE_KILL = 33, PR_MCE_KILL_GET = 34, PR_SET_MM = 35, PR_SET_CHILD_SUBREAPER = 36, PR_GET_CHILD_SUBREAPER = 37,
@@ -51,7 +51,9 @@ internal static class PrctlSyscalls
             case PR_GET_NAME:
                 return task.Mm.CopyOut(new UserPtr(a2), task.Name);
             case PR_GET_SECCOMP:
-                return 0;
+                return task.SeccompMode;
+            case PR_SET_SECCOMP:
+                return SeccompSyscalls.SetMode(task, a2, a3);
             case PR_CAPBSET_READ:
                 return a2 > CAP_LAST_CAP ? Errno.EINVAL : (long)(task.Credentials.Bounding >> (int)a2) & 1;
             case PR_CAPBSET_DROP:

@@ -63,7 +63,7 @@ internal sealed partial class Task
     private SysResult Start(Task child, in CloneRequest request, int pidFd)
     {
         bool isThread = request.Has(CloneFlags.CLONE_THREAD);
-        if (isThread ? !Group.TryAdd(child) : !Sentry.Processes.Add(child.Group, child, this, request.Has(CloneFlags.CLONE_PARENT)))
+        if (isThread ? !Group.TryAdd(child, this) : !Sentry.Processes.Add(child.Group, child, this, request.Has(CloneFlags.CLONE_PARENT)))
         {
             if (pidFd >= 0)
                 Files.Close(pidFd);
@@ -140,7 +140,6 @@ internal sealed partial class Task
             Blocked = Blocked,
             ClearChildTid = request.Has(CloneFlags.CLONE_CHILD_CLEARTID) ? request.ChildTid : 0,
             SetChildTid = request.Has(CloneFlags.CLONE_CHILD_SETTID) ? request.ChildTid : 0,
-            NoNewPrivileges = NoNewPrivileges,
             TimerSlack = TimerSlack,
             Nice = Nice,
             SchedulerPolicy = SchedulerPolicy,
@@ -151,6 +150,7 @@ internal sealed partial class Task
         if ((request.Flags & (CloneFlags.CLONE_VM | CloneFlags.CLONE_VFORK)) != CloneFlags.CLONE_VM)
             child.AlternateStack = AlternateStack;
         child.SetName(Name);
+        child.ShareConfinement(this);
         CopyRegistersTo(child, in request);
         return child;
     }

@@ -120,7 +120,7 @@ internal sealed partial class Task
         Args.A5 = call.A5;
         while (true)
         {
-            SysResult result = SyscallTable.Dispatch(this, in Args);
+            SysResult result = SeccompMode == 0 ? SyscallTable.Dispatch(this, in Args) : DispatchConfined();
             if (!_attention && !_hasSavedMask && !IsInternal(result))
             {
                 Thread.SetResult((ulong)result.Value);

@@ -68,12 +68,15 @@ internal sealed partial class ThreadGroup(Sentry sentry, int id)
     }
 
     /// <summary>Adds a thread; the first one is the leader. False when the process is already ending.</summary>
-    public bool TryAdd(Task task)
+    public bool TryAdd(Task task, Task? maker = null)
     {
         lock (SignalLock)
         {
             if (IsExiting || _execTask is not null)
                 return false;
+            // Another thread may have put a filter on all in the meantime.
+            if (maker is not null)
+                task.ShareConfinement(maker);
             Leader ??= task;
             _tasks.Add(task);
             return true;

@@ -76,7 +76,7 @@ internal static class SysDirectory
         return new TextFile(fs, (Sentry _, StringBuilder text) => text.Append(line));
     }
 
-    /// <summary>No filters can be set, so there are no actions to choose from.</summary>
     private static StaticDirectory Seccomp(ProcFileSystem fs)
-        => new StaticDirectory(fs).Add("actions_avail", Value(fs, "")).Add("actions_logged", Value(fs, ""));
+        => new StaticDirectory(fs).Add("actions_avail", Value(fs, "kill_process kill_thread trap errno trace log allow"))
+            .Add("actions_logged", Value(fs, ""));
 }
