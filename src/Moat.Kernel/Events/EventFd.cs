@@ -43,7 +43,7 @@ internal sealed class EventFd : AnonymousFile
     /// <summary>Takes the count, or one of it (EFD_SEMAPHORE). EINVAL for less than 8 bytes of room.</summary>
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
-        if (to.Remaining < sizeof(ulong))
+        if (to.Room < sizeof(ulong))
             return Errno.EINVAL;
         ulong value;
         lock (_lock)

@@ -170,7 +170,7 @@ internal sealed class Inotify : AnonymousFile
         {
             while (_queue.TryPeek(out Event next))
             {
-                if ((ulong)next.Size > to.Remaining)
+                if ((ulong)next.Size > to.Room)
                     return done != 0 ? done : Errno.EINVAL;
                 Span<byte> one = bytes[..next.Size];
                 one.Clear();
@@ -180,10 +180,10 @@ internal sealed class Inotify : AnonymousFile
                 BinaryPrimitives.WriteInt32LittleEndian(one[12..], next.NameSize);
                 if (next.NameSize != 0)
                     Encoding.Latin1.GetBytes(next.Name, one[HeaderSize..]);
-                if (to.CopyFrom(one) != one.Length)
-                    return done != 0 ? done : Errno.EFAULT;
                 _queue.Dequeue();
                 _bytes -= next.Size;
+                if (to.CopyFrom(one) != one.Length)
+                    return done != 0 ? done : Errno.EFAULT;
                 done += next.Size;
             }
         }

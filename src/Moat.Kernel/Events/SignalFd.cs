@@ -58,7 +58,7 @@ internal sealed class SignalFd : AnonymousFile
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
         const int Size = 128;
-        ulong room = to.Remaining / (ulong)Size;
+        ulong room = to.Room / (ulong)Size;
         if (room == 0)
             return Errno.EINVAL;
         long done = 0;

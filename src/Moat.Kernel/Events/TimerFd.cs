@@ -64,7 +64,7 @@ internal sealed class TimerFd : AnonymousFile
     /// <summary>Expirations since the last read. EINVAL below 8 bytes, EAGAIN, ECANCELED: the clock was set.</summary>
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
-        if (to.Remaining < sizeof(ulong))
+        if (to.Room < sizeof(ulong))
             return Errno.EINVAL;
         ulong ticks;
         lock (_lock)

@@ -26,6 +26,12 @@ internal sealed unsafe class IoVector : IDisposable
     /// </summary>
     public bool IsStale { get; set; }
 
+    /// <summary>Bytes that the guest offers and that are not accessible, when none are: what has to make room first does, then answers EFAULT.</summary>
+    public ulong Missing { get; set; }
+
+    /// <summary>Bytes that the guest offers, accessible or not.</summary>
+    public ulong Room => Remaining + Missing;
+
     /// <summary>Bytes not yet consumed.</summary>
     public ulong Remaining { get; private set; }
 
@@ -39,7 +45,7 @@ internal sealed unsafe class IoVector : IDisposable
     public void Clear()
     {
         _count = _index = 0;
-        Remaining = 0;
+        Remaining = Missing = 0;
         MayFault = IsCut = IsStale = false;
     }
 

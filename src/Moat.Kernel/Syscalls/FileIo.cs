@@ -20,6 +20,12 @@ internal readonly struct UserBuffer
         _isVector = isVector;
     }
 
+    /// <summary>An array of struct iovec.</summary>
+    public bool IsVector => _isVector;
+
+    /// <summary>Bytes of a range, 0 for an array.</summary>
+    public ulong Length => _isVector ? 0 : _length;
+
     /// <summary>A range; beyond MAX_RW_COUNT it is cut.</summary>
     public static UserBuffer Range(UserPtr address, ulong length) => new(address, length, false);
 
@@ -69,8 +75,10 @@ internal static class FileIo
             task.Mm.BeginAccess();
             Errno error = buffer.Translate(task.Mm, MapAccess.Write, vector, out bool isCut);
             vector.IsCut = isCut;
-            result = error == Errno.OK ? FileOperations.Read(file, vector, offset, flags)
-                : error == Errno.EFAULT ? FileOperations.ReadNothing(file, offset) : error;
+            // Nothing asked for in parts is nothing done, whatever the file would say to it.
+            result = error == Errno.OK && buffer.IsVector && vector.Remaining == 0 ? 0
+                : error == Errno.OK ? FileOperations.Read(file, vector, offset, flags)
+                : error == Errno.EFAULT ? FileOperations.ReadNothing(file, vector, buffer.Length, offset) : error;
             task.Mm.EndAccess();
             if (result.Error != Errno.EAGAIN || file.IsNonBlocking || (flags & RwFlags.RWF_NOWAIT) != 0)
                 break;
@@ -114,6 +122,11 @@ internal static class FileIo
                 vector.Truncate(vector.Remaining & ~4095UL);
                 if (vector.Remaining == 0)
                     result = Errno.EFAULT;
+            }
+            if (!result.IsError && buffer.IsVector && done == 0 && vector.Remaining == 0)
+            {
+                task.Mm.EndAccess();
+                return 0;
             }
             if (!result.IsError)
                 result = FileOperations.LimitWrite(task, file, vector, offset, flags);

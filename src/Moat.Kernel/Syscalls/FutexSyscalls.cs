@@ -21,7 +21,7 @@ internal static class FutexSyscalls
         FUTEX_UNLOCK_PI = 7, FUTEX_TRYLOCK_PI = 8, FUTEX_CMP_REQUEUE_PI = 12;
 
     private const int FUTEX_PRIVATE_FLAG = 128, FUTEX_CLOCK_REALTIME = 256;
-    private const uint FUTEX2_SIZE_MASK = 3, FUTEX2_SIZE_U32 = 2;
+    private const uint FUTEX2_SIZE_MASK = 3, FUTEX2_SIZE_U32 = 2, FUTEX2_NUMA = 4, FUTEX2_MPOL = 8;
 
     internal const uint FUTEX2_PRIVATE = 128;
     internal const int FUTEX_WAITV_MAX = 128;
@@ -76,7 +76,7 @@ internal static class FutexSyscalls
     }
 
     /// <summary>futex_waitv(2): waits for any of several words; the time-out is absolute. Returns the index of one that was woken.</summary>
-    [Syscall(449, "futex_waitv", Support.Partial, Note = "32-bit words without NUMA hints, which is all that most hosts have")]
+    [Syscall(449, "futex_waitv", Support.Partial, Note = "32-bit words, one NUMA node")]
     public static SysResult FutexWaitV(
         Task task, UserPtr<FutexWaitV> waiters, uint count, uint flags, UserPtr<Timespec> timeout, int clock)
     {
@@ -104,6 +104,12 @@ internal static class FutexSyscalls
     private static SysResult WaitOnAny(Task task, ReadOnlySpan<FutexWaitV> words, long time, int clock)
     {
         FutexTable table = task.Sentry.Futexes;
+        foreach (ref readonly FutexWaitV word in words)
+        {
+            Errno wrong = ResolveNode(task.Mm, word.Flags, word.Address);
+            if (wrong != Errno.OK)
+                return wrong;
+        }
         Span<TaskFutexWaiter> queued = task.RentFutexVector(words.Length);
         for (int i = 0; i < words.Length; i++)
         {
@@ -126,7 +132,7 @@ internal static class FutexSyscalls
     }
 
     /// <summary>futex_wake(2).</summary>
-    [Syscall(454, "futex_wake", Support.Partial, Note = "32-bit words without NUMA hints")]
+    [Syscall(454, "futex_wake", Support.Partial, Note = "32-bit words, one NUMA node")]
     public static SysResult FutexWake(Task task, UserPtr<uint> address, ulong mask, int count, uint flags)
     {
         Errno error = CheckFlags(flags, mask);
@@ -134,11 +140,14 @@ internal static class FutexSyscalls
             return error;
         if (mask == 0)
             return Errno.EINVAL;
+        error = ResolveNode(task.Mm, flags, address.Address);
+        if (error != Errno.OK)
+            return error;
         return count == 0 ? 0 : task.Sentry.Futexes.Wake(task.Mm, address, (flags & FUTEX2_PRIVATE) != 0, count, (uint)mask);
     }
 
     /// <summary>futex_wait(2): the time-out is absolute on <paramref name="clock"/>.</summary>
-    [Syscall(455, "futex_wait", Support.Partial, Note = "32-bit words without NUMA hints")]
+    [Syscall(455, "futex_wait", Support.Partial, Note = "32-bit words, one NUMA node")]
     public static SysResult FutexWait(
         Task task, UserPtr<uint> address, ulong value, ulong mask, uint flags, UserPtr<Timespec> timeout, int clock)
     {
@@ -156,11 +165,14 @@ internal static class FutexSyscalls
             if (error != Errno.OK)
                 return error;
         }
+        error = ResolveNode(task.Mm, flags, address.Address);
+        if (error != Errno.OK)
+            return error;
         return task.WaitOnFutex(address, (flags & FUTEX2_PRIVATE) != 0, (uint)value, (uint)mask, time, timeout.IsNull ? HostClock.CLOCK_MONOTONIC : clock);
     }
 
     /// <summary>futex_requeue(2): <paramref name="waiters"/> are two words; the first has to have its value.</summary>
-    [Syscall(456, "futex_requeue", Support.Partial, Note = "32-bit words without NUMA hints")]
+    [Syscall(456, "futex_requeue", Support.Partial, Note = "32-bit words, one NUMA node")]
     public static SysResult FutexRequeue(Task task, UserPtr<FutexWaitV> waiters, uint flags, int wake, int move)
     {
         if (flags != 0 || waiters.IsNull)
@@ -169,6 +181,12 @@ internal static class FutexSyscalls
         if (error != Errno.OK)
             return error;
         error = ReadWaiter(task.Mm, waiters, 1, out FutexWaitV to);
+        if (error == Errno.OK && ((from.Flags ^ to.Flags) & (FUTEX2_NUMA | FUTEX2_MPOL)) != 0)
+            error = Errno.EINVAL;
+        if (error == Errno.OK)
+            error = ResolveNode(task.Mm, from.Flags, from.Address);
+        if (error == Errno.OK)
+            error = ResolveNode(task.Mm, to.Flags, to.Address);
         if (error != Errno.OK)
             return error;
         return task.Sentry.Futexes.Requeue(
@@ -187,9 +205,25 @@ internal static class FutexSyscalls
 
     /// <summary>FUTEX2_ flags, and a value or mask of the size they say. EINVAL.</summary>
     internal static Errno CheckFlags(uint flags, ulong value)
-        => (flags & ~(FUTEX2_SIZE_MASK | FUTEX2_PRIVATE)) != 0 || (flags & FUTEX2_SIZE_MASK) != FUTEX2_SIZE_U32 || value > uint.MaxValue
-            ? Errno.EINVAL
-            : Errno.OK;
+        => (flags & ~(FUTEX2_SIZE_MASK | FUTEX2_NUMA | FUTEX2_MPOL | FUTEX2_PRIVATE)) != 0 || (flags & FUTEX2_SIZE_MASK) != FUTEX2_SIZE_U32
+            || value > uint.MaxValue ? Errno.EINVAL : Errno.OK;
+
+    /// <summary>
+    /// The node of a word with FUTEX2_NUMA, which is the word after it: -1 becomes the only node there is, 0. EINVAL: another node, or a
+    /// word that is not aligned to both; EFAULT.
+    /// </summary>
+    internal static Errno ResolveNode(MemoryManager mm, uint flags, ulong address)
+    {
+        if ((flags & FUTEX2_NUMA) == 0)
+            return Errno.OK;
+        if (address % (2 * sizeof(uint)) != 0)
+            return Errno.EINVAL;
+        UserPtr<uint> place = new(address + sizeof(uint));
+        Errno error = mm.Read(place, out uint node);
+        if (error != Errno.OK || node == 0)
+            return error;
+        return node == uint.MaxValue ? mm.Write(place, 0u) : Errno.EINVAL;
+    }
 
     private static Errno ReadTime(Task task, ulong address, bool relative, out long time)
     {

@@ -1,3 +1,4 @@
+using Moat.Kernel.Events;
 using Moat.Kernel.Memory;
 
 namespace Moat.Kernel.Vfs;
@@ -46,9 +47,18 @@ internal static partial class FileOperations
         return Move(file, to, offset, flags, write: false);
     }
 
-    /// <summary>A read into inaccessible memory: it only fails if there is something to read. 0 or EFAULT.</summary>
-    public static SysResult ReadNothing(FileDescription file, long offset)
+    /// <summary>
+    /// A read of <paramref name="room"/> bytes into inaccessible memory: it only fails if there is something to read, and counters and
+    /// queues of events have given it away by then. 0, EFAULT, or what the file answers before it looks at memory.
+    /// </summary>
+    public static SysResult ReadNothing(FileDescription file, IoVector vector, ulong room, long offset)
     {
+        if (file is AnonymousFile && room != 0)
+        {
+            vector.Clear();
+            vector.Missing = room;
+            return file.ReadNext(vector, RwFlags.None);
+        }
         if (!file.IsSeekable || !file.IsRegular)
             return Errno.EFAULT;
         return file.GetStat(out FileStat stat) == Errno.OK && (offset < 0 ? file.Position : offset) >= stat.Size ? 0 : Errno.EFAULT;

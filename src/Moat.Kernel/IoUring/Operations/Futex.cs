@@ -36,10 +36,11 @@ internal abstract class FutexWaitOperation : Operation
     /// Queues a waiter for each word; the request is armed before. An error, or the index of a word that was woken meanwhile, ends it: then
     /// none is queued any more.
     /// </summary>
-    protected SysResult? Enqueue(Request request, int index, ulong address, bool isPrivate, uint value, uint mask)
+    protected SysResult? Enqueue(Request request, int index, ulong address, uint flags, uint value, uint mask)
     {
         FutexTable table = request.Task.Sentry.Futexes;
         RequestFutexWaiter[] waiters = (RequestFutexWaiter[])request.Data!;
+        bool isPrivate = (flags & FutexSyscalls.FUTEX2_PRIVATE) != 0;
         Errno e = table.Enqueue(request.Origin.Mm, new UserPtr(address), isPrivate, value, mask, waiters[index]);
         if (e == Errno.OK)
             return null;
@@ -111,10 +112,12 @@ internal sealed class FutexWait : FutexWaitOperation
         ref IoUringSqe sqe = ref request.Sqe;
         if (sqe.addr3 == 0)
             return request.Done(Errno.EINVAL);
+        Errno e = FutexSyscalls.ResolveNode(request.Origin.Mm, (uint)sqe.fd, sqe.addr);
+        if (e != Errno.OK)
+            return request.Done(e);
         WaitersOf(request, 1);
         request.Ring.Hash(request, RequestState.PollArmed);
-        bool isPrivate = ((uint)sqe.fd & FutexSyscalls.FUTEX2_PRIVATE) != 0;
-        if (Enqueue(request, 0, sqe.addr, isPrivate, (uint)sqe.addr2, (uint)sqe.addr3) is not { } ended)
+        if (Enqueue(request, 0, sqe.addr, (uint)sqe.fd, (uint)sqe.addr2, (uint)sqe.addr3) is not { } ended)
             return IssueStatus.Queued;
         request.Ring.Unhash(request);
         return request.Done(ended);
@@ -133,6 +136,9 @@ internal sealed class FutexWake : Operation
         ref IoUringSqe sqe = ref request.Sqe;
         if (sqe.addr3 == 0)
             return request.Done(Errno.EINVAL);
+        Errno e = FutexSyscalls.ResolveNode(request.Origin.Mm, (uint)sqe.fd, sqe.addr);
+        if (e != Errno.OK)
+            return request.Done(e);
         bool isPrivate = ((uint)sqe.fd & FutexSyscalls.FUTEX2_PRIVATE) != 0;
         int count = (int)sqe.addr2;
         return request.Done(count == 0 ? 0
@@ -172,13 +178,19 @@ internal sealed class FutexWaitVector : FutexWaitOperation
     public override IssueStatus Issue(Request request, IssueFlags flags)
     {
         int count = CountOf(request);
+        for (int i = 0; i < count; i++)
+        {
+            Errno e = FutexSyscalls.ResolveNode(request.Origin.Mm, (uint)request.Vectors[(i * 2) + 1].Base, request.Vectors[i * 2].Base);
+            if (e != Errno.OK)
+                return request.Done(e);
+        }
         WaitersOf(request, count);
         request.Ring.Hash(request, RequestState.PollArmed);
         for (int i = 0; i < count; i++)
         {
             IoVec word = request.Vectors[i * 2];
-            bool isPrivate = (request.Vectors[(i * 2) + 1].Base & FutexSyscalls.FUTEX2_PRIVATE) != 0;
-            if (Enqueue(request, i, word.Base, isPrivate, (uint)word.Length, FutexTable.AnyBitset) is not { } ended)
+            uint how = (uint)request.Vectors[(i * 2) + 1].Base;
+            if (Enqueue(request, i, word.Base, how, (uint)word.Length, FutexTable.AnyBitset) is not { } ended)
                 continue;
             // A wake-up may have queued it already; then it completes from there.
             if (request.IsPending)

@@ -72,7 +72,8 @@ internal sealed class SocketOp : Operation
         Errno error = SocketOperations.Create(request.Task, sqe.fd, type, (int)sqe.len, out Socket? socket);
         if (error != Errno.OK)
             return request.Done(error);
-        return request.Done(request.Ring.InstallNew(request, socket!, (type & SocketType.SOCK_CLOEXEC) != 0, flags));
+        // A slot that it cannot have does not break the chain.
+        return request.Return(request.Ring.InstallNew(request, socket!, (type & SocketType.SOCK_CLOEXEC) != 0, flags));
     }
 }
 

@@ -96,7 +96,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
         if (!onWorker)
             mm.BeginAccess();
         Errno e = Import(request, vector, flags, worker?.Pin);
-        IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : NoMemory(request, e);
+        IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : NoMemory(request, vector, e);
         if (onWorker)
             worker!.Pin.Unpin();
         else
@@ -111,15 +111,18 @@ internal abstract class RwOperation(bool isWrite) : Operation
     }
 
     /// <summary>Memory is looked at only when there is something to move: a file that is not ready is waited for, one at its end ends the read.</summary>
-    private IssueStatus NoMemory(Request request, Errno error)
+    private IssueStatus NoMemory(Request request, IoVector vector, Errno error)
     {
         if (error != Errno.EFAULT)
             return request.Done(error);
         FileDescription file = request.File!;
         if (file.Waiters is null)
-            return IsWrite ? request.Done(error) : Finish(request, FileOperations.ReadNothing(file, (long)request.Sqe.off));
-        return IsReady(file) ? request.Done(error) : IssueStatus.WouldBlock;
+            return IsWrite ? request.Done(error) : Finish(request, ReadNothing(request, file, vector));
+        return IsReady(file) ? Finish(request, IsWrite ? error : ReadNothing(request, file, vector)) : IssueStatus.WouldBlock;
     }
+
+    private static SysResult ReadNothing(Request request, FileDescription file, IoVector vector)
+        => FileOperations.ReadNothing(file, vector, request.Length, (long)request.Sqe.off);
 
     /// <summary>True when a wait for the file would be over. Those that can be waited for but not read or written fail only then.</summary>
     private bool IsReady(FileDescription file)
@@ -137,6 +140,8 @@ internal abstract class RwOperation(bool isWrite) : Operation
                 return IssueStatus.WouldBlock;
             rw |= RwFlags.RWF_NOWAIT;
         }
+        if (IsWrite && request.Length == 0 && file is EventFd)
+            return Finish(request, 0);
         while (true)
         {
             SysResult moved = Move(request, file, vector, rw, inPlace);
