@@ -238,6 +238,21 @@ TEST(mapping_offsets)
     OK(close(fd));
 }
 
+TEST(no_ring_is_executable)
+{
+    struct ring r;
+    ring_init(&r, 8, 0);
+    static const off_t there[] = {IORING_OFF_SQ_RING, IORING_OFF_CQ_RING, IORING_OFF_SQES}, nowhere[] = {0x80000000, 0x40000000, 0x20000000};
+    for (unsigned i = 0; i < countof(there); i++) {
+        CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, r.fd, there[i]) == MAP_FAILED);
+        CHECK_EQ(errno, EPERM);
+        CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, r.fd, nowhere[i]) == MAP_FAILED);
+        CHECK_EQ(errno, ENOMEM);
+    }
+    CHECK_ERR(mprotect(r.ring_map, 4096, PROT_READ | PROT_EXEC), EACCES);
+    ring_exit(&r);
+}
+
 // proves: IORING_FEAT_SINGLE_MMAP
 TEST(both_ring_offsets_are_one_map)
 {

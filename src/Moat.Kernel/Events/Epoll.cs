@@ -39,6 +39,9 @@ internal sealed partial class Epoll : AnonymousFile
 
     public override WaitQueue Waiters { get; }
 
+    /// <inheritdoc/>
+    public override bool CanTransfer(bool write) => false;
+
     /// <summary>Readable while an item is ready. Items that turn out not to be leave the ready list.</summary>
     public override PollEvents Poll()
     {

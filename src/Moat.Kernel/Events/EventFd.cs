@@ -27,6 +27,9 @@ internal sealed class EventFd : AnonymousFile
 
     public override WaitQueue Waiters { get; } = new();
 
+    /// <inheritdoc/>
+    public override bool SkipsEmpty(bool write) => write;
+
     public override PollEvents Poll()
     {
         ulong count = Volatile.Read(ref _count);
@@ -43,7 +46,7 @@ internal sealed class EventFd : AnonymousFile
     /// <summary>Takes the count, or one of it (EFD_SEMAPHORE). EINVAL for less than 8 bytes of room.</summary>
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
-        if (to.Room < sizeof(ulong))
+        if (to.Remaining < sizeof(ulong) && !to.IsCut)
             return Errno.EINVAL;
         ulong value;
         lock (_lock)

@@ -74,6 +74,9 @@ internal sealed class Inotify : AnonymousFile
     /// <inheritdoc/>
     public override bool HasAsyncNotice => true;
 
+    /// <inheritdoc/>
+    public override bool CanTransfer(bool write) => !write;
+
     public override PollEvents Poll()
     {
         lock (_lock)
@@ -170,7 +173,7 @@ internal sealed class Inotify : AnonymousFile
         {
             while (_queue.TryPeek(out Event next))
             {
-                if ((ulong)next.Size > to.Room)
+                if ((ulong)next.Size > to.Remaining)
                     return done != 0 ? done : Errno.EINVAL;
                 Span<byte> one = bytes[..next.Size];
                 one.Clear();

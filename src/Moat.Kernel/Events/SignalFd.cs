@@ -51,6 +51,9 @@ internal sealed class SignalFd : AnonymousFile
         Waiters.Wake(PollEvents.POLLIN);
     }
 
+    /// <inheritdoc/>
+    public override bool CanTransfer(bool write) => !write;
+
     public override PollEvents Poll()
         => Reader.HasPending(Volatile.Read(ref _mask)) ? PollEvents.POLLIN : PollEvents.None;
 
@@ -58,7 +61,7 @@ internal sealed class SignalFd : AnonymousFile
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
         const int Size = 128;
-        ulong room = to.Room / (ulong)Size;
+        ulong room = to.Remaining / (ulong)Size;
         if (room == 0)
             return Errno.EINVAL;
         long done = 0;

@@ -52,6 +52,9 @@ internal sealed class TimerFd : AnonymousFile
 
     public override WaitQueue Waiters { get; } = new();
 
+    /// <inheritdoc/>
+    public override bool CanTransfer(bool write) => !write;
+
     public override PollEvents Poll()
     {
         lock (_lock)
@@ -64,7 +67,7 @@ internal sealed class TimerFd : AnonymousFile
     /// <summary>Expirations since the last read. EINVAL below 8 bytes, EAGAIN, ECANCELED: the clock was set.</summary>
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
-        if (to.Room < sizeof(ulong))
+        if (to.Remaining < sizeof(ulong) && !to.IsCut)
             return Errno.EINVAL;
         ulong ticks;
         lock (_lock)

@@ -41,11 +41,10 @@ internal sealed partial class Ring : IMappable
     {
         if (request.Address != 0)
             return Errno.EINVAL;
-        if ((request.Access & MapAccess.Execute) != 0)
-            return Errno.EPERM;
+        if (RegionAt(ref request.FileOffset) is null)
+            return Errno.ENOMEM;
         request.MaxAccess &= ~MapAccess.Execute;
-        RingRegion? region = RegionAt(ref request.FileOffset);
-        return region is null ? Errno.ENOMEM : Errno.OK;
+        return (request.Access & MapAccess.Execute) != 0 ? Errno.EPERM : Errno.OK;
     }
 
     /// <inheritdoc/>

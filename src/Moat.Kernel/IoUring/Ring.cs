@@ -80,6 +80,9 @@ internal sealed partial class Ring : AnonymousFile
     public bool IsDisabled => Volatile.Read(ref _disabled);
 
     /// <inheritdoc/>
+    public override bool CanTransfer(bool write) => false;
+
+    /// <inheritdoc/>
     public override PollEvents Poll()
     {
         if (!_defer)

@@ -247,6 +247,9 @@ internal sealed class PosixQueueFile(PosixQueue queue, OpenFlags flags) : FileDe
 
     public override bool IsSeekable => true;
 
+    /// <inheritdoc/>
+    public override bool CanTransfer(bool write) => !write;
+
     public override PollEvents Poll() => queue.Poll();
 
     /// <summary>The state as a line of text.</summary>
@@ -257,7 +260,7 @@ internal sealed class PosixQueueFile(PosixQueue queue, OpenFlags flags) : FileDe
             return 0;
         int copied = to.CopyFrom(text.AsSpan((int)offset));
         offset += copied;
-        return copied;
+        return copied == 0 && to.Remaining > 0 ? Errno.EFAULT : copied;
     }
 
     public override SysResult Seek(long offset, int whence)

@@ -26,11 +26,8 @@ internal sealed unsafe class IoVector : IDisposable
     /// </summary>
     public bool IsStale { get; set; }
 
-    /// <summary>Bytes that the guest offers and that are not accessible, when none are: what has to make room first does, then answers EFAULT.</summary>
-    public ulong Missing { get; set; }
-
-    /// <summary>Bytes that the guest offers, accessible or not.</summary>
-    public ulong Room => Remaining + Missing;
+    /// <summary>None of what the guest gave is accessible: <see cref="AddInaccessible"/>.</summary>
+    public bool IsInaccessible { get; private set; }
 
     /// <summary>Bytes not yet consumed.</summary>
     public ulong Remaining { get; private set; }
@@ -45,8 +42,8 @@ internal sealed unsafe class IoVector : IDisposable
     public void Clear()
     {
         _count = _index = 0;
-        Remaining = Missing = 0;
-        MayFault = IsCut = IsStale = false;
+        Remaining = 0;
+        MayFault = IsCut = IsStale = IsInaccessible = false;
     }
 
     /// <summary>Appends a host span; neighbours merge.</summary>
@@ -67,6 +64,18 @@ internal sealed unsafe class IoVector : IDisposable
             _items = (IoVec*)NativeMemory.Realloc(_items, (nuint)(_capacity * sizeof(IoVec)));
         }
         _items[_count++] = new IoVec { Base = (ulong)host, Length = length };
+    }
+
+    /// <summary>
+    /// Appends memory that the guest does not have. Files find out when they touch it, and not before: one that has nothing to read says so.
+    /// </summary>
+    public void AddInaccessible(ulong length)
+    {
+        if (length == 0)
+            return;
+        // SAFETY: nobody touches it but host calls and SafeCopy.
+        Add(NoAccess.Start, Math.Min(length, NoAccess.Length));
+        MayFault = IsInaccessible = true;
     }
 
     /// <summary>The addresses and lengths of all spans, or'ed: its low bits that are zero are aligned in all of them.</summary>

@@ -142,16 +142,17 @@ internal sealed unsafe partial class MemoryManager
 
     /// <summary>
     /// Translates a guest array of struct iovec, at most 1024 entries and MAX_RW_COUNT bytes in all. Stops at the first
-    /// inaccessible byte. EFAULT when the array cannot be read or nothing is accessible, EINVAL for bad counts and lengths.
+    /// inaccessible byte; <paramref name="total"/> tells how much was asked for. EFAULT when the array cannot be read or is not of
+    /// user space, EINVAL for bad counts and lengths.
     /// </summary>
-    public Errno TranslateVector(UserPtr iovec, int count, MapAccess access, IoVector into)
+    public Errno TranslateVector(UserPtr iovec, int count, MapAccess access, IoVector into, out ulong total)
     {
         ulong before = into.Remaining;
         for (bool mayLeave = before == 0; ;)
         {
-            Errno error = WalkVector(iovec, count, access, into, null, out IoVec borrowed);
+            Errno error = WalkVector(iovec, count, access, into, null, out total, out IoVec borrowed);
             if (error == Errno.OK && (borrowed.Length == 0 || !mayLeave))
-                return borrowed.Length != 0 && into.Remaining == before ? Errno.EFAULT : Errno.OK;
+                return Errno.OK;
             into.Truncate(before);
             if (error != Errno.OK)
                 return error;
@@ -160,21 +161,22 @@ internal sealed unsafe partial class MemoryManager
     }
 
     /// <summary>Translates or pins. <paramref name="borrowed"/>: where it stopped because pages have to be copied first; length 0: nowhere.</summary>
-    private Errno WalkVector(UserPtr iovec, int count, MapAccess access, IoVector? spans, PinnedRange? pins, out IoVec borrowed)
+    private Errno WalkVector(UserPtr iovec, int count, MapAccess access, IoVector? spans, PinnedRange? pins, out ulong total, out IoVec borrowed)
     {
         const int MaxEntries = 1024, Chunk = 64;
         borrowed = default;
+        total = 0;
         if ((uint)count > MaxEntries)
             return Errno.EINVAL;
         IoVec* entries = stackalloc IoVec[Chunk];
-        ulong total = 0, translated = 0;
+        ulong translated = 0;
         for (int i = 0; i < count; i += Chunk)
         {
             int n = Math.Min(Chunk, count - i);
             // SAFETY: a stack buffer of Chunk entries.
             Errno error = CopyIn(iovec + (ulong)(i * sizeof(IoVec)), new Span<byte>(entries, n * sizeof(IoVec)));
-            if (error == Errno.OK && HasNegativeLength(entries, n))
-                error = Errno.EINVAL;
+            if (error == Errno.OK)
+                error = CheckRanges(entries, n);
             if (error != Errno.OK)
                 return error;
             for (int k = 0; k < n; k++)
@@ -196,17 +198,27 @@ internal sealed unsafe partial class MemoryManager
                 total += length;
             }
         }
-        return total > 0 && translated == 0 && borrowed.Length == 0 ? Errno.EFAULT : Errno.OK;
+        return Errno.OK;
     }
 
-    private static bool HasNegativeLength(IoVec* entries, int count)
+    private static Errno CheckRanges(IoVec* entries, int count)
     {
         for (int i = 0; i < count; i++)
         {
+            // SAFETY: the caller has count entries.
             if ((long)entries[i].Length < 0)
-                return true;
+                return Errno.EINVAL;
+            if (!IsUserRange(entries[i].Base, entries[i].Length))
+                return Errno.EFAULT;
         }
-        return false;
+        return Errno.OK;
+    }
+
+    /// <summary>True for a range that user space can have at all (access_ok).</summary>
+    public static bool IsUserRange(ulong address, ulong length)
+    {
+        const ulong TaskSize = 0x7ffffffff000;
+        return address <= TaskSize && length <= TaskSize - address;
     }
 
     /// <summary>Contiguous sentry memory behind guest memory.</summary>

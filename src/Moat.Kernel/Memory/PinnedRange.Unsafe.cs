@@ -168,10 +168,10 @@ internal sealed unsafe partial class MemoryManager
         for (bool mayCopy = true; ;)
         {
             _access.EnterRead();
-            Errno error = WalkVector(iovec, count, access, null, into, out IoVec borrowed);
+            Errno error = WalkVector(iovec, count, access, null, into, out ulong total, out IoVec borrowed);
             _access.ExitRead();
             if (error == Errno.OK && (borrowed.Length == 0 || !mayCopy))
-                return borrowed.Length != 0 && into.Length == 0 ? Errno.EFAULT : Errno.OK;
+                return total != 0 && into.Length == 0 ? Errno.EFAULT : Errno.OK;
             into.Unpin();
             if (error != Errno.OK)
                 return error;

@@ -127,7 +127,7 @@ internal sealed partial class SocketMessage
         _vectors[0] = new IoVec { Base = address.Address, Length = Math.Min(length, MemoryManager.MAX_RW_COUNT) };
         _vectorCount = 1;
         Length = _vectors[0].Length;
-        return IsUserRange(address.Address, Length) ? Errno.OK : Errno.EFAULT;
+        return MemoryManager.IsUserRange(address.Address, Length) ? Errno.OK : Errno.EFAULT;
     }
 
     /// <summary>The data are a part of a registered buffer, which <see cref="ImportPinned"/> looks at.</summary>
@@ -178,7 +178,7 @@ internal sealed partial class SocketMessage
             if ((long)vector.Length < 0)
                 return Errno.EINVAL;
             vector.Length = Math.Min(vector.Length, MemoryManager.MAX_RW_COUNT - total);
-            if (!isPinned && !IsUserRange(vector.Base, vector.Length))
+            if (!isPinned && !MemoryManager.IsUserRange(vector.Base, vector.Length))
                 return Errno.EFAULT;
             total += vector.Length;
         }
@@ -295,8 +295,8 @@ internal sealed partial class SocketMessage
     }
 
     /// <summary>
-    /// Translates what is left of the data, within the memory manager's access. EFAULT when none of it, or of a send not all, is
-    /// accessible.
+    /// Translates what is left of the data, within the memory manager's access. EFAULT when a part of what is to be sent is not accessible;
+    /// if nothing is, only the socket finds out, once it needs the memory.
     /// </summary>
     public Errno Import(MapAccess access)
     {
@@ -306,7 +306,13 @@ internal sealed partial class SocketMessage
             ImportVectors(access);
         }
         while (Data.IsStale);
-        return Data.IsCut && (Data.Remaining == 0 || access == MapAccess.Read) ? Errno.EFAULT : Errno.OK;
+        if (!Data.IsCut)
+            return Errno.OK;
+        if (Data.Remaining == 0)
+            Data.AddInaccessible(Length - Done);
+        else if (access == MapAccess.Read)
+            return Errno.EFAULT;
+        return Errno.OK;
     }
 
     private void ImportVectors(MapAccess access)
@@ -368,25 +374,15 @@ internal sealed partial class SocketMessage
         return result.IsError ? result : socket.Send(this);
     }
 
-    /// <summary>Attempts a receive. Memory that is not accessible fails only when there is something to put there.</summary>
+    /// <summary>Attempts a receive.</summary>
     public SysResult TryReceive(Socket socket)
     {
         _mm.BeginAccess();
-        Errno error = Import(MapAccess.Write);
-        SysResult result = error == Errno.OK || socket.IsStream is false ? socket.Receive(this) : ReceiveNowhere(socket, error);
+        SysResult result = Import(MapAccess.Write);
+        if (!result.IsError)
+            result = socket.Receive(this);
         _mm.EndAccess();
         return result;
-    }
-
-    private SysResult ReceiveNowhere(Socket socket, Errno error)
-    {
-        if ((socket.Poll() & (PollEvents.POLLIN | PollEvents.POLLERR | PollEvents.POLLHUP)) == 0)
-            return Errno.EAGAIN;
-        if (socket.GetInputQueued().Value > 0)
-            return error;
-        // The end of the stream, or an error: no memory is needed for that.
-        Data.Clear();
-        return socket.Receive(this);
     }
 
     /// <summary>Writes name, control data, and the fields of the struct msghdr that recvmsg(2) changes. EFAULT.</summary>
@@ -403,12 +399,5 @@ internal sealed partial class SocketMessage
         if (error == Errno.OK)
             error = _mm.Write(new UserPtr<uint>(address.Address + FlagsAt), (uint)ResultFlags);
         return error == Errno.OK ? _mm.Write(new UserPtr<ulong>(address.Address + ControlLengthAt), (ulong)ControlUsed) : error;
-    }
-
-    /// <summary>True for a range that user space can have at all (access_ok).</summary>
-    private static bool IsUserRange(ulong address, ulong length)
-    {
-        const ulong TaskSize = 0x7ffffffff000;
-        return address <= TaskSize && length <= TaskSize - address;
     }
 }

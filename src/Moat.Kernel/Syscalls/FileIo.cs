@@ -20,32 +20,41 @@ internal readonly struct UserBuffer
         _isVector = isVector;
     }
 
-    /// <summary>An array of struct iovec.</summary>
-    public bool IsVector => _isVector;
-
-    /// <summary>Bytes of a range, 0 for an array.</summary>
-    public ulong Length => _isVector ? 0 : _length;
-
     /// <summary>A range; beyond MAX_RW_COUNT it is cut.</summary>
     public static UserBuffer Range(UserPtr address, ulong length) => new(address, length, false);
 
     /// <summary>An array of struct iovec.</summary>
     public static UserBuffer Vector(UserPtr iovec, ulong count) => new(iovec, count, true);
 
+    /// <summary>An array of struct iovec, perhaps one that names no bytes at all.</summary>
+    public bool IsVector => _isVector;
+
     /// <summary>
-    /// Translates into a vector that is empty. EFAULT, EINVAL. <paramref name="isCut"/>: an inaccessible byte ends the range early.
+    /// Translates into a vector that is empty. EFAULT: not of user space; EINVAL. <paramref name="isCut"/>: an inaccessible byte ends the range
+    /// early. Of a range that has no accessible byte only whoever touches it finds out (<see cref="IoVector.AddInaccessible"/>).
     /// </summary>
     public Errno Translate(MemoryManager mm, MapAccess access, IoVector into, out bool isCut)
     {
         isCut = false;
+        ulong wanted = 0;
         if (_isVector)
-            return _length > 1024 ? Errno.EINVAL : mm.TranslateVector(_address, (int)_length, access, into);
-        // Whole ranges have to lie in user space, also the part beyond MAX_RW_COUNT.
-        if (_length > mm.MaxAddress || _address.Address > mm.MaxAddress - _length)
-            return Errno.EFAULT;
-        ulong wanted = Math.Min(_length, FileOperations.MaxCount), got = mm.Translate(_address, wanted, access, into);
-        isCut = got < wanted;
-        return got == 0 && wanted > 0 ? Errno.EFAULT : Errno.OK;
+        {
+            Errno error = _length > 1024 ? Errno.EINVAL : mm.TranslateVector(_address, (int)_length, access, into, out wanted);
+            if (error != Errno.OK)
+                return error;
+        }
+        else
+        {
+            // Whole ranges have to lie in user space, also the part beyond MAX_RW_COUNT.
+            if (!MemoryManager.IsUserRange(_address.Address, _length))
+                return Errno.EFAULT;
+            wanted = Math.Min(_length, FileOperations.MaxCount);
+            mm.Translate(_address, wanted, access, into);
+        }
+        isCut = into.Remaining < wanted && into.Remaining != 0;
+        if (into.Remaining == 0)
+            into.AddInaccessible(wanted);
+        return Errno.OK;
     }
 }
 
@@ -75,10 +84,7 @@ internal static class FileIo
             task.Mm.BeginAccess();
             Errno error = buffer.Translate(task.Mm, MapAccess.Write, vector, out bool isCut);
             vector.IsCut = isCut;
-            // Nothing asked for in parts is nothing done, whatever the file would say to it.
-            result = error == Errno.OK && buffer.IsVector && vector.Remaining == 0 ? 0
-                : error == Errno.OK ? FileOperations.Read(file, vector, offset, flags)
-                : error == Errno.EFAULT ? FileOperations.ReadNothing(file, vector, buffer.Length, offset) : error;
+            result = error != Errno.OK ? error : buffer.IsVector && vector.Remaining == 0 ? 0 : FileOperations.Read(file, vector, offset, flags);
             task.Mm.EndAccess();
             if (result.Error != Errno.EAGAIN || file.IsNonBlocking || (flags & RwFlags.RWF_NOWAIT) != 0)
                 break;
@@ -116,24 +122,21 @@ internal static class FileIo
             vector.Clear();
             task.Mm.BeginAccess();
             SysResult result = buffer.Translate(task.Mm, MapAccess.Read, vector, out bool isCut);
-            if (isCut && !file.IsSeekable)
+            if (isCut && !file.IsSeekable && !buffer.IsVector)
             {
                 // Streams take whole pages: what faults in the middle of one takes the page with it.
                 vector.Truncate(vector.Remaining & ~4095UL);
                 if (vector.Remaining == 0)
-                    result = Errno.EFAULT;
+                    vector.AddInaccessible(1);
             }
-            if (!result.IsError && buffer.IsVector && done == 0 && vector.Remaining == 0)
-            {
-                task.Mm.EndAccess();
-                return 0;
-            }
+            if (vector.IsInaccessible && file.IsRegular)
+                result = Errno.EFAULT;
             if (!result.IsError)
                 result = FileOperations.LimitWrite(task, file, vector, offset, flags);
             if (!result.IsError)
             {
                 vector.Advance(Math.Min(done, vector.Remaining));
-                result = done > 0 && vector.Remaining == 0 ? 0 : FileOperations.Write(file, vector, offset, flags);
+                result = vector.Remaining == 0 && (done > 0 || buffer.IsVector) ? 0 : FileOperations.Write(file, vector, offset, flags);
             }
             bool finished = vector.Remaining == 0;
             task.Mm.EndAccess();
@@ -176,10 +179,12 @@ internal static class FileIo
 
     private static SysResult CheckMode(FileDescription file, long offset, RwFlags flags, bool write)
     {
+        if (offset >= 0 && !file.IsSeekable && (file.Flags & OpenFlags.O_PATH) == 0)
+            return Errno.ESPIPE;
         if (write ? !file.CanWrite : !file.CanRead)
             return Errno.EBADF;
-        if (offset >= 0 && !file.IsSeekable)
-            return Errno.ESPIPE;
+        if (!file.CanTransfer(write))
+            return Errno.EINVAL;
         return FileOperations.CheckFlags(file, flags, write);
     }
 }

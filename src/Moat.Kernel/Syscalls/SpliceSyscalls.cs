@@ -121,11 +121,13 @@ internal static class SpliceSyscalls
         IoVector spans = task.Vector;
         spans.Clear();
         task.Mm.BeginAccess();
-        Errno error = task.Mm.TranslateVector(vector, count, file.CanWrite ? MapAccess.Read : MapAccess.Write, spans);
+        Errno error = task.Mm.TranslateVector(vector, count, file.CanWrite ? MapAccess.Read : MapAccess.Write, spans, out ulong total);
         SysResult result;
+        if (spans.Remaining == 0 && total != 0)
+            spans.AddInaccessible(total);
         if (error != Errno.OK)
             result = error;
-        else if (spans.Remaining == 0)
+        else if (total == 0)
             result = 0;
         else if (file is not PipeFile pipe)
             result = Errno.EBADF;

@@ -18,6 +18,9 @@ internal sealed class PidFd(Task task, bool isThread, OpenFlags flags) : Anonymo
 
     public override WaitQueue Waiters => Group.EndWaiters;
 
+    /// <inheritdoc/>
+    public override bool CanTransfer(bool write) => false;
+
     public override PollEvents Poll()
     {
         if (Group.IsReaped)

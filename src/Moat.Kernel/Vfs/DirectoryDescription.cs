@@ -9,6 +9,9 @@ internal class DirectoryDescription(OpenFlags flags) : FileDescription(flags)
 
     public override bool CanSpliceFrom => false;
 
+    /// <inheritdoc/>
+    public override bool SkipsEmpty(bool write) => true;
+
     public override SysResult Read(Memory.IoVector to, ref long offset, RwFlags flags) => Errno.EISDIR;
 
     public override SysResult Seek(long offset, int whence)

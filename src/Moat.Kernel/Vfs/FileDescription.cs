@@ -26,6 +26,12 @@ internal abstract partial class FileDescription
 
     public bool CanWrite => (Flags & OpenFlags.O_ACCMODE) is OpenFlags.O_WRONLY or OpenFlags.O_RDWR && (Flags & OpenFlags.O_PATH) == 0;
 
+    /// <summary>False when this kind of file has no read(2) or no write(2) at all: EINVAL, whatever the buffer.</summary>
+    public virtual bool CanTransfer(bool write) => true;
+
+    /// <summary>A request of io_uring that moves nothing does not get as far as the file's own read or write.</summary>
+    public virtual bool SkipsEmpty(bool write) => false;
+
     public bool IsNonBlocking => (Flags & OpenFlags.O_NONBLOCK) != 0;
 
     /// <summary>The file position; guarded by <see cref="PositionLock"/>. Only seekable files have one.</summary>

@@ -1,4 +1,3 @@
-using Moat.Kernel.Events;
 using Moat.Kernel.Memory;
 
 namespace Moat.Kernel.Vfs;
@@ -45,23 +44,6 @@ internal static partial class FileOperations
         if (offset != -1 && (ulong)offset + to.Remaining > long.MaxValue)
             return Errno.EINVAL;
         return Move(file, to, offset, flags, write: false);
-    }
-
-    /// <summary>
-    /// A read of <paramref name="room"/> bytes into inaccessible memory: it only fails if there is something to read, and counters and
-    /// queues of events have given it away by then. 0, EFAULT, or what the file answers before it looks at memory.
-    /// </summary>
-    public static SysResult ReadNothing(FileDescription file, IoVector vector, ulong room, long offset)
-    {
-        if (file is AnonymousFile && room != 0)
-        {
-            vector.Clear();
-            vector.Missing = room;
-            return file.ReadNext(vector, RwFlags.None);
-        }
-        if (!file.IsSeekable || !file.IsRegular)
-            return Errno.EFAULT;
-        return file.GetStat(out FileStat stat) == Errno.OK && (offset < 0 ? file.Position : offset) >= stat.Size ? 0 : Errno.EFAULT;
     }
 
     /// <summary>Writes; as <see cref="Read"/>.</summary>

@@ -103,7 +103,7 @@ public sealed class MemoryManagerTests
         {
             into.Clear();
             f.Mm.BeginAccess();
-            Errno error = f.Mm.TranslateVector(new UserPtr(table), count, MapAccess.Read, into);
+            Errno error = f.Mm.TranslateVector(new UserPtr(table), count, MapAccess.Read, into, out _);
             f.Mm.EndAccess();
             return error;
         }
@@ -120,9 +120,13 @@ public sealed class MemoryManagerTests
         Entry(1000, data, ulong.MaxValue);
         Assert.Equal(Errno.EINVAL, Run(1024));
         Assert.Equal(0UL, into.Remaining);
+        // Nothing of it is there, but it could be.
         Entry(0, 0x20000, 1);
+        Assert.Equal(Errno.OK, Run(1));
+        Assert.Equal(0UL, into.Remaining);
+        Entry(0, 0xffff800000000000, 0);
         Assert.Equal(Errno.EFAULT, Run(1));
-        Assert.Equal(Errno.EFAULT, f.Mm.TranslateVector(new UserPtr(16), 1, MapAccess.Read, into));
+        Assert.Equal(Errno.EFAULT, f.Mm.TranslateVector(new UserPtr(16), 1, MapAccess.Read, into, out _));
         // Three whole-memory entries: MAX_RW_COUNT in all.
         ulong big = f.Map(3UL << 30, MapAccess.Read);
         Entry(0, big, 1UL << 30);

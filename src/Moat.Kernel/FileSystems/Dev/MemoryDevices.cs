@@ -34,6 +34,9 @@ internal sealed class ZeroFile(OpenFlags flags, bool isFull) : DeviceFile(flags)
 {
     private static readonly byte[] s_zeroes = new byte[65536];
 
+    /// <inheritdoc/>
+    public override bool SkipsEmpty(bool write) => isFull && write;
+
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
         if (!to.MayFault)

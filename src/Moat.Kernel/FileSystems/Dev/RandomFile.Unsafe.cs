@@ -32,6 +32,10 @@ internal sealed class RandomFile(OpenFlags flags, bool hasReadiness) : DeviceFil
         return done;
     }
 
+    /// <inheritdoc/>
+    public override SysResult Write(IoVector from, ref long offset, RwFlags flags)
+        => from.IsInaccessible ? Errno.EFAULT : base.Write(from, ref offset, flags);
+
     /// <summary>Counting entropy works for all, changing it for none.</summary>
     public override SysResult Ioctl(Task task, uint command, ulong argument)
     {

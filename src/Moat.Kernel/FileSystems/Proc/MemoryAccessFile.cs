@@ -47,7 +47,7 @@ internal sealed class MemoryAccessFile(MemoryManager mm, OpenFlags flags) : File
             offset += copied;
             done += copied;
             if (copied < piece.Length)
-                break;
+                return done > 0 ? done : Errno.EFAULT;
         }
         return done > 0 || to.Remaining == 0 ? done : Errno.EIO;
     }

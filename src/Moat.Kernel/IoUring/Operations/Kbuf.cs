@@ -18,7 +18,7 @@ internal sealed class ProvideBuffers : Operation
         ulong size = (ulong)sqe.len * (uint)sqe.fd;
         if (sqe.addr > ulong.MaxValue - size)
             return Errno.EOVERFLOW;
-        if (!RwOperation.IsUserRange(sqe.addr, size))
+        if (!Moat.Kernel.Memory.MemoryManager.IsUserRange(sqe.addr, size))
             return Errno.EFAULT;
         if (sqe.off > ushort.MaxValue)
             return Errno.E2BIG;

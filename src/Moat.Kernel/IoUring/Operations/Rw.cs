@@ -96,7 +96,8 @@ internal abstract class RwOperation(bool isWrite) : Operation
         if (!onWorker)
             mm.BeginAccess();
         Errno e = Import(request, vector, flags, worker?.Pin);
-        IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : NoMemory(request, vector, e);
+        vector.IsCut = vector.Remaining < request.Length - request.Moved;
+        IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : e == Errno.EFAULT ? NoMemory(request, vector, flags) : request.Done(e);
         if (onWorker)
             worker!.Pin.Unpin();
         else
@@ -110,19 +111,14 @@ internal abstract class RwOperation(bool isWrite) : Operation
         return refused == Errno.OK ? Transfer(request, vector, flags) : request.Done(refused);
     }
 
-    /// <summary>Memory is looked at only when there is something to move: a file that is not ready is waited for, one at its end ends the read.</summary>
-    private IssueStatus NoMemory(Request request, IoVector vector, Errno error)
+    /// <summary>Files find out that none of the memory is accessible when they touch it; one that has nothing to read says so, or is waited for.</summary>
+    private IssueStatus NoMemory(Request request, IoVector vector, IssueFlags flags)
     {
-        if (error != Errno.EFAULT)
-            return request.Done(error);
-        FileDescription file = request.File!;
-        if (file.Waiters is null)
-            return IsWrite ? request.Done(error) : Finish(request, ReadNothing(request, file, vector));
-        return IsReady(file) ? Finish(request, IsWrite ? error : ReadNothing(request, file, vector)) : IssueStatus.WouldBlock;
+        if (IsWrite && request.File!.IsRegular)
+            return request.Done(Errno.EFAULT);
+        vector.AddInaccessible(request.Length);
+        return Transfer(request, vector, flags);
     }
-
-    private static SysResult ReadNothing(Request request, FileDescription file, IoVector vector)
-        => FileOperations.ReadNothing(file, vector, request.Length, (long)request.Sqe.off);
 
     /// <summary>True when a wait for the file would be over. Those that can be waited for but not read or written fail only then.</summary>
     private bool IsReady(FileDescription file)
@@ -132,6 +128,8 @@ internal abstract class RwOperation(bool isWrite) : Operation
     {
         FileDescription file = request.File!;
         RwFlags rw = (RwFlags)request.Sqe.rw_flags;
+        if (request.Length == 0 && file.SkipsEmpty(IsWrite))
+            return Finish(request, 0);
         bool whole = file.IsRegular, inPlace = (flags & IssueFlags.Unlocked) == 0;
         if (whole && (flags & IssueFlags.NonBlock) != 0 && file.HostDescriptor >= 0)
         {
@@ -140,8 +138,6 @@ internal abstract class RwOperation(bool isWrite) : Operation
                 return IssueStatus.WouldBlock;
             rw |= RwFlags.RWF_NOWAIT;
         }
-        if (IsWrite && request.Length == 0 && file is EventFd)
-            return Finish(request, 0);
         while (true)
         {
             SysResult moved = Move(request, file, vector, rw, inPlace);
@@ -246,13 +242,6 @@ internal abstract class RwOperation(bool isWrite) : Operation
         Errno e = request.Origin.Mm.CopyIn(new UserPtr(request.Sqe.attr_ptr), attribute);
         return e != Errno.OK ? e : Errno.EINVAL;
     }
-
-    /// <summary>True for a range that user space can have at all (access_ok).</summary>
-    internal static bool IsUserRange(ulong address, ulong length)
-    {
-        const ulong TaskSize = 0x7ffffffff000;
-        return address <= TaskSize && length <= TaskSize - address;
-    }
 }
 
 /// <summary>IORING_OP_READ, IORING_OP_WRITE: one buffer.</summary>
@@ -262,7 +251,7 @@ internal class ReadWrite(bool isWrite) : RwOperation(isWrite)
     protected override Errno PrepareBuffer(Request request)
     {
         request.Wanted = request.Length = Math.Min(request.Sqe.len, MemoryManager.MAX_RW_COUNT);
-        return (request.Flags & RequestFlags.BufferSelect) != 0 || IsUserRange(request.Sqe.addr, request.Length) ? Errno.OK : Errno.EFAULT;
+        return (request.Flags & RequestFlags.BufferSelect) != 0 || MemoryManager.IsUserRange(request.Sqe.addr, request.Length) ? Errno.OK : Errno.EFAULT;
     }
 
     /// <inheritdoc/>
@@ -366,7 +355,7 @@ internal class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
             if ((long)vector.Length < 0)
                 return Errno.EINVAL;
             vector.Length = Math.Min(vector.Length, MemoryManager.MAX_RW_COUNT - total);
-            if (!IsUserRange(vector.Base, vector.Length))
+            if (!MemoryManager.IsUserRange(vector.Base, vector.Length))
                 return Errno.EFAULT;
             total += vector.Length;
         }

@@ -56,7 +56,7 @@ internal sealed class PseudoFileDescription(PseudoFile inode, in Caller opener, 
                 return 0;
             int copied = to.CopyFrom(_content.AsSpan((int)offset));
             offset += copied;
-            return copied;
+            return copied == 0 && to.Remaining > 0 ? Errno.EFAULT : copied;
         }
     }
 
@@ -64,6 +64,8 @@ internal sealed class PseudoFileDescription(PseudoFile inode, in Caller opener, 
     {
         byte[] text = new byte[Math.Min(from.Remaining, MaxWrite)];
         int length = from.CopyTo(text);
+        if (length == 0 && text.Length > 0)
+            return Errno.EFAULT;
         SysResult result = inode.Accept(in _opener, text.AsSpan(0, length), offset);
         if (!result.IsError)
             offset += result.Value;
