@@ -226,6 +226,35 @@ public struct GuestCall
     public ulong A0, A1, A2, A3, A4, A5;
 }
 
+/// <summary>Ranges of cache lines in guest memory: hints, whatever is there. Made by <see cref="Range"/>; 0: none.</summary>
+public struct GuestLines
+{
+    /// <summary>Lines that the guest is about to write, or to read and write.</summary>
+    public ulong Shared;
+
+    /// <summary>Lines that it is about to read.</summary>
+    public ulong Results;
+
+    /// <summary>Lines that it writes before its next call.</summary>
+    public ulong Requests;
+
+    /// <summary>Lines that it writes after its next call, fetched while it waits for that call's result.</summary>
+    public ulong Later;
+
+    /// <summary>Above the address is the count.</summary>
+    internal const int CountShift = 48;
+
+    /// <summary>The lines that hold so many bytes, at most 65,535 lines.</summary>
+    public static ulong Range(ulong address, ulong bytes)
+    {
+        const ulong Line = Moat.Host.CacheLines.Size, Most = (1UL << (64 - CountShift)) - 1;
+        if (bytes == 0)
+            return 0;
+        ulong first = address & ~(Line - 1), count = Math.Min((address + bytes - first + Line - 1) / Line, Most);
+        return (first & ((1UL << CountShift) - 1)) | (count << CountShift);
+    }
+}
+
 /// <summary>
 /// One guest thread. Owned by one sentry thread, which alone calls everything here but <see cref="Interrupt"/>.
 /// Registers and FPU state live in memory that the guest can write: read each word once, trust none.
@@ -253,6 +282,14 @@ public abstract class GuestThread : IDisposable
     /// show it.
     /// </summary>
     public virtual void SetResult(ulong value) => Registers.Rax = value;
+
+    /// <summary>
+    /// After <see cref="StopReason.Syscall"/>: memory that the guest will touch next and the sentry just did. Whoever runs the guest may bring
+    /// it to that core with the result, all of it at once, before the guest asks for one line after the other.
+    /// </summary>
+    public virtual void Expect(in GuestLines lines)
+    {
+    }
 
     /// <summary>
     /// The guest's FPU state, in place: an XSAVE area in the form the kernel puts into a signal frame

@@ -27,6 +27,7 @@ internal sealed partial class Ring
             if (IsForeign(task))
                 return Errno.EEXIST;
             task.AddRing(this);
+            _memory.Fetch(_sqHead, _cqTail, toSubmit);
             _lock.Enter();
             if (_stalled is not null)
                 ResumeStalled();
@@ -47,6 +48,8 @@ internal sealed partial class Ring
                     ReleaseDeferred();
                 FlushBatch();
             }
+            if (submitted != 0 && _memory.GuestSqes != 0)
+                task.Thread.Expect(_memory.Ahead(_sqHead, _cqTail, (uint)submitted));
             Unlock();
             // What could not be submitted is told before anything is waited for.
             if (submitted != (int)toSubmit)

@@ -62,6 +62,19 @@ internal sealed partial class Ring : IMappable
     }
 
     /// <inheritdoc/>
+    public void NoteMapped(in MapRequest request, ulong address)
+    {
+        lock (_regionsLock)
+        {
+            RingRegion? region = RegionOf(request.FileOffset, out _);
+            if (region is not null && region == _ringRegion)
+                _memory.GuestRing = address;
+            else if (region is not null && region == _sqesRegion)
+                _memory.GuestSqes = address;
+        }
+    }
+
+    /// <inheritdoc/>
     public void AddMapping(ulong offset, ulong length)
     {
         if (Interlocked.Add(ref _mappedBytes, (long)length) == (long)length)

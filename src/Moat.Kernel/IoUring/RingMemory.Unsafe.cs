@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using Moat.Host;
 using Moat.Kernel.Memory;
+using Moat.Platform;
 
 namespace Moat.Kernel.IoUring;
 
@@ -85,6 +87,8 @@ internal sealed unsafe class RingMemory
     /// <summary>Where the guest finds each word, for io_uring_params.</summary>
     public void DescribeTo(ref IoUringParams p)
     {
+        if (_sqesPin is not null)
+            (GuestRing, GuestSqes) = (p.cq_off.user_addr, p.sq_off.user_addr);
         p.sq_off = new IoSqringOffsets
         {
             head = SqHeadAt,
@@ -135,6 +139,48 @@ internal sealed unsafe class RingMemory
 
     /// <summary>The guest's counter of completions that are lost.</summary>
     public void PublishOverflow(uint count) => Volatile.Write(ref *_cqOverflow, count);
+
+    /// <summary>Where some process has mapped the rings and the SQEs last: hints for <see cref="Ahead"/>; 0: nowhere yet.</summary>
+    public ulong GuestRing, GuestSqes;
+
+    /// <summary>
+    /// Fetches what a submission of <paramref name="count"/> SQEs touches, all at once; the places of CQEs are about to be written. Of the SQEs the
+    /// first: the processor runs ahead of the others by itself.
+    /// </summary>
+    public void Fetch(uint sqHead, uint cqTail, uint count)
+    {
+        const uint FirstSqes = 4, Most = 256;
+        count = Math.Min(count, Most);
+        uint cq = cqTail & (CqEntries - 1), cqes = Math.Min(count, CqEntries - cq) << _cqeShift;
+        uint sq = sqHead & (SqEntries - 1), sqes = Math.Min(count, SqEntries - sq);
+        // SAFETY: nothing is read or written.
+        CacheLines.FetchToWrite(_ring, 1);
+        CacheLines.FetchToWrite(_cqes + ((ulong)cq << _cqeShift), CacheLines.Of(cqes * (uint)sizeof(IoUringCqe)));
+        if (_sqArray != null)
+            CacheLines.Fetch(_sqArray + sq, CacheLines.Of(sqes * sizeof(uint)));
+        CacheLines.Fetch(_sqes + ((ulong)sq << _sqeShift), Math.Min(sqes, FirstSqes) << _sqeShift);
+    }
+
+    /// <summary>
+    /// What the program touches after a call that has submitted <paramref name="count"/> SQEs: the words that both sides write, its CQEs, the
+    /// places of as many SQEs again, and while it waits for those the next ones, unless the ring comes round to what is being read.
+    /// </summary>
+    public GuestLines Ahead(uint sqHead, uint cqTail, uint count)
+    {
+        const uint MostAtOnce = 16, Most = 128;
+        count = Math.Min(count, Most);
+        ulong sqe = (ulong)sizeof(IoUringSqe) << _sqeShift, cqe = (ulong)sizeof(IoUringCqe) << _cqeShift;
+        uint sq = sqHead & (SqEntries - 1), sqes = Math.Min(count, SqEntries - sq);
+        uint later = (sq + count) & (SqEntries - 1), laterSqes = count * 2 > SqEntries ? 0 : Math.Min(count, SqEntries - later);
+        uint cqes = Math.Min(count, CqEntries), cq = (cqTail - cqes) & (CqEntries - 1);
+        return new GuestLines
+        {
+            Shared = GuestLines.Range(GuestRing, CacheLines.Size),
+            Results = GuestLines.Range(GuestRing + CqesAt + (cq * cqe), Math.Min(cqes, CqEntries - cq) * cqe),
+            Requests = GuestLines.Range(GuestSqes + (sq * sqe), Math.Min(sqes, MostAtOnce) * sqe),
+            Later = GuestLines.Range(GuestSqes + (later * sqe), laterSqes * sqe),
+        };
+    }
 
     /// <summary>Copies the SQE for one place of the ring, each byte once. False: the index array points nowhere.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -115,7 +115,12 @@ internal static partial class MemorySyscalls
         if (error != Errno.OK)
             return error;
         error = file is null ? AnonymousType(flags, ref request) : FileType(flags, prot, file, offset, ref request);
-        return error == Errno.OK ? mm.Map(in request) : error;
+        if (error != Errno.OK)
+            return error;
+        SysResult result = mm.Map(in request);
+        if (!result.IsError)
+            request.File?.NoteMapped(in request, (ulong)result.Value);
+        return result;
     }
 
     private static Errno AnonymousType(MapFlags flags, ref MapRequest request)

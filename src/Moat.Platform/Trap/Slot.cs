@@ -27,9 +27,14 @@ internal static class Slot
     /// <summary>How long the stub may spin for a reply, in steps; written by the sentry only.</summary>
     public const int Spins = 0x100;
 
+    /// <summary>
+    /// Lines that the guest will touch, as <see cref="GuestLines"/> has them; written by the sentry only, which sends them behind a result.
+    /// </summary>
+    public const int Lines = 0x180, LineRanges = 4;
+
     // The fast path: where a patched call returns to; the stub's own address of the slot (written by the sentry); RDI, RSI, RDX and
-    // R10 while the stub sleeps.
-    public const int FastRip = 0x140, Self = 0x148, FastSaved = 0x150;
+    // R10 while the stub sleeps; lines to fetch while the stub waits the next time.
+    public const int FastRip = 0x140, Self = 0x148, FastSaved = 0x150, LinesLater = 0x170;
 
     // The SIGNAL event: u32 number, u32 si_code, u64 addresses of siginfo and ucontext; u32 si_arch. The DONE event: a result.
     // Context and bases are there after a CALL event as well.
@@ -48,9 +53,10 @@ internal static class Slot
     /// <summary>
     /// Values of <see cref="Operation"/>, the low bits of a word of 16. Resume: C0 bit 0 sets FS base to C1, bit 1 GS base to C2. Result: the same, with
     /// <see cref="Result"/> to rax. SystemCall: the number in <see cref="Result"/>, C0 to C5. Trap: after a FAST event, make the call again
-    /// as a trap, so that there is a frame. Clone and SetFs are reserved.
+    /// as a trap, so that there is a frame. ResultLines: after a FAST event, Result and behind it what is in <see cref="Lines"/>. Clone and SetFs are
+    /// reserved.
     /// </summary>
-    public const ushort OpResume = 1, OpSystemCall = 2, OpTrap = 3, OpClone = 4, OpSetFs = 5, OpExit = 6, OpResult = 7;
+    public const ushort OpResume = 1, OpSystemCall = 2, OpTrap = 3, OpClone = 4, OpSetFs = 5, OpExit = 6, OpResult = 7, OpResultLines = 8;
 
     /// <summary>
     /// Above kind and operation each side notes the processor it ran on. Nobody spins for the one whose core he takes; with processors beyond the

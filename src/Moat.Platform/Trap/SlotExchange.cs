@@ -29,7 +29,8 @@ internal static unsafe class SlotExchange
         // rdi slot, esi number, edx steps, ecx operation, r8 value. The stub polls the line that is written here, so it is
         // written in one go.
         var c = new Assembler(64);
-        Label spin = c.CreateLabel(), again = c.CreateLabel(), done = c.CreateLabel();
+        Label plain = c.CreateLabel(), spin = c.CreateLabel(), again = c.CreateLabel(), done = c.CreateLabel();
+        c.mov(r10d, ecx);
         if (HostCpu.HasRdpid)
         {
             c.rdpid(r9);
@@ -38,6 +39,15 @@ internal static unsafe class SlotExchange
         }
 
         c.mov(eax, esi);
+        c.cmp(r10d, Slot.OpResultLines);
+        c.jne(plain);
+        for (var i = 0; i < Slot.LineRanges; i++)
+        {
+            c.mov(r10, __qword_ptr[rdi + Slot.Lines + 8 * i]);
+            c.mov(__qword_ptr[rdi + Slot.Result + 8 * (i + 1)], r10);
+        }
+
+        c.Label(ref plain);
         c.mov(__word_ptr[rdi + Slot.Operation], cx);
         c.mov(__qword_ptr[rdi + Slot.Result], r8);
         c.xchg(__dword_ptr[rdi + Slot.Command], eax);

@@ -1,4 +1,5 @@
 using Iced.Intel;
+using Moat.Host;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Moat.Platform.Trap;
@@ -33,7 +34,7 @@ internal sealed partial class StubGuestCode
     {
         Assembler c = Code;
         Label number = c.CreateLabel(), turn = c.CreateLabel(), spin = c.CreateLabel(), wait = c.CreateLabel(), save = c.CreateLabel();
-        Label again = c.CreateLabel(), trap = c.CreateLabel(), sleep = c.CreateLabel();
+        Label again = c.CreateLabel(), trap = c.CreateLabel(), sleep = c.CreateLabel(), nothing = c.CreateLabel(), lines = c.CreateLabel();
         c.Label(ref _fast);
         c.mov(Qword(Slot.FastRip), rcx);
         c.mov(Dword(Slot.Number), eax);
@@ -64,6 +65,12 @@ internal sealed partial class StubGuestCode
         c.jne(save);
         c.Label(ref wait);
         SleepBesideSentry(__word_ptr.gs[(ulong)Slot.Kind], __word_ptr.gs[(ulong)Slot.Operation], save);
+        c.cmp(Qword(Slot.LinesLater), 0);
+        c.je(nothing);
+        Fetch(Slot.LinesLater, forWriting: true);
+        c.mov(Qword(Slot.LinesLater), 0);
+        c.mov(r11d, Dword(Slot.Event));
+        c.Label(ref nothing);
         c.xor(ecx, ecx);
         c.Label(ref spin);
         c.cmp(Dword(Slot.Command), r11d);
@@ -111,7 +118,16 @@ internal sealed partial class StubGuestCode
         c.movzx(ecx, __word_ptr.gs[(ulong)Slot.Operation]);
         c.and(ecx, Slot.KindMask);
         c.cmp(ecx, Slot.OpResult);
+        c.jne(lines);
+        c.mov(rax, Qword(Slot.Result));
+        c.jmp(Qword(Slot.FastRip));
+        c.Label(ref lines);
+        c.cmp(ecx, Slot.OpResultLines);
         c.jne(trap);
+        for (var i = 1; i < Slot.LineRanges; i++)
+            Fetch(Slot.Result + 8 * i, forWriting: i != 2);
+        c.mov(rcx, Qword(Slot.Result + 8 * Slot.LineRanges));
+        c.mov(Qword(Slot.LinesLater), rcx);
         c.mov(rax, Qword(Slot.Result));
         c.jmp(Qword(Slot.FastRip));
         c.Label(ref trap);
@@ -130,6 +146,22 @@ internal sealed partial class StubGuestCode
         c.nop();
     }
 
+    // Fetches a range of lines as GuestLines packs it; addresses are the guest's affair, nothing faults. rcx, r11 and the flags are lost.
+    private void Fetch(int field, bool forWriting)
+    {
+        Assembler c = Code;
+        Label none = c.CreateLabel();
+        c.mov(rcx, Qword(field));
+        c.mov(r11, rcx);
+        c.shr(r11, GuestLines.CountShift);
+        c.jz(none);
+        c.shl(rcx, 64 - GuestLines.CountShift);
+        c.shr(rcx, 64 - GuestLines.CountShift);
+        CacheLines.EmitLoop(c, rcx, r11d, forWriting);
+        c.Label(ref none);
+        c.nop();
+    }
+
     // The interrupt found the thread somewhere. In guest code: an event like another. In the fast path before its event is out, or
     // while the sentry has that event: the sentry gets or has control, so the handler returns. When the reply is there: the call is
     // completed in the frame, and the thread is in guest code.
@@ -137,7 +169,7 @@ internal sealed partial class StubGuestCode
     private void CheckFastPath(Label signal)
     {
         Assembler c = Code;
-        Label entries = c.CreateLabel(), ignore = c.CreateLabel(), complete = c.CreateLabel(), finish = c.CreateLabel();
+        Label entries = c.CreateLabel(), ignore = c.CreateLabel(), complete = c.CreateLabel(), finish = c.CreateLabel(), replied = c.CreateLabel();
         c.mov(r8, __qword_ptr[rdx + Slot.ContextRip]);
         c.lea(r9, __[_fast]);
         c.cmp(r8, r9);
@@ -154,7 +186,10 @@ internal sealed partial class StubGuestCode
         c.movzx(r9d, __word_ptr[rbx + Slot.Operation]);
         c.and(r9d, Slot.KindMask);
         c.cmp(r9d, Slot.OpResult);
+        c.je(replied);
+        c.cmp(r9d, Slot.OpResultLines);
         c.jne(ignore);
+        c.Label(ref replied);
         c.lea(r9, __[_sleeps]);
         c.cmp(r8, r9);
         c.jb(complete);

@@ -14,12 +14,25 @@ public sealed unsafe partial class TrapThread
     // The event is a FAST one and its frame has not been asked for; the guest has set its GS base.
     private bool _fast, _guestHasGs;
 
+    // What Expect was told goes with the reply.
+    private bool _hasLines;
+
     /// <inheritdoc/>
     public override ulong TakeHotCall()
     {
         ulong site = _hotCall;
         _hotCall = 0;
         return site;
+    }
+
+    /// <inheritdoc/>
+    public override void Expect(in GuestLines lines)
+    {
+        // A thread that goes back by rt_sigreturn has other delays.
+        if (!_fast)
+            return;
+        *(GuestLines*)(_slot + Slot.Lines) = lines;
+        _hasLines = true;
     }
 
     private void NoteTrap()

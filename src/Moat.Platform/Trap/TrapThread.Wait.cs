@@ -120,8 +120,8 @@ public sealed unsafe partial class TrapThread
     // Replies to the last event and waits for the next. False when the thread is gone.
     private bool Exchange()
     {
-        uint operation = _hasResult ? Slot.OpResult : Slot.OpResume;
-        _hasResult = false;
+        uint operation = !_hasResult ? Slot.OpResume : _hasLines && _fast ? Slot.OpResultLines : Slot.OpResult;
+        _hasResult = _hasLines = false;
         return Exchange(operation, _result);
     }
 
