@@ -176,6 +176,7 @@ internal sealed partial class Epoll : AnonymousFile
             item.Data = wanted.Data;
             item.Events = wanted.Events | (uint)(PollEvents.POLLERR | PollEvents.POLLHUP);
             item.Exclusive = (wanted.Events & (uint)PollEvents.EPOLLEXCLUSIVE) != 0;
+            item.GoesFirst = !item.Exclusive;
             if (descriptor >= 0)
             {
                 Errno error = AddHost(item, descriptor);

@@ -129,8 +129,16 @@ internal sealed class PollSet(Task task)
         return ready;
     }
 
-    private sealed class Entry(Task task) : WaitEntry
+    private sealed class Entry : WaitEntry
     {
+        private readonly Task _task;
+
+        public Entry(Task task)
+        {
+            _task = task;
+            GoesFirst = true;
+        }
+
         public FileDescription? File;
         public PollEvents Wanted, Ready;
 
@@ -139,7 +147,7 @@ internal sealed class PollSet(Task task)
 
         public override bool OnWake(PollEvents events)
         {
-            task.Wake();
+            _task.Wake();
             return true;
         }
     }

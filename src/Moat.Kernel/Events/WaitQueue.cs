@@ -18,7 +18,7 @@ internal sealed class WaitQueue
     public bool HasWaiters => Volatile.Read(ref _head) is not null;
 
     /// <summary>
-    /// Adds an entry at the end. It must be in no queue. <paramref name="besideHost"/>: its owner itself waits for the file's
+    /// Adds an entry: in front when it <see cref="WaitEntry.GoesFirst"/>, else at the end. It must be in no queue. <paramref name="besideHost"/>: its owner itself waits for the file's
     /// <see cref="Vfs.FileDescription.PollDescriptor"/> and needs no wake for that.
     /// </summary>
     public void Add(WaitEntry entry, PollEvents mask, bool besideHost = false)
@@ -29,13 +29,17 @@ internal sealed class WaitQueue
         {
             entry.Mask = mask | PollEvents.POLLERR | PollEvents.POLLHUP;
             entry.Queue = this;
-            entry.Next = null;
-            entry.Previous = _tail;
-            if (_tail is null)
+            bool first = entry.GoesFirst;
+            entry.Next = first ? _head : null;
+            entry.Previous = first ? null : _tail;
+            if (entry.Next is null)
+                _tail = entry;
+            else
+                entry.Next.Previous = entry;
+            if (entry.Previous is null)
                 _head = entry;
             else
-                _tail.Next = entry;
-            _tail = entry;
+                entry.Previous.Next = entry;
         }
         // The adder looks at the state again after this; a full fence makes sure that a waker which saw an empty
         // queue made its state visible before that look.
@@ -120,6 +124,9 @@ internal abstract class WaitEntry
 
     /// <summary>Wake-one semantics (EPOLLEXCLUSIVE, io_uring poll).</summary>
     public bool Exclusive;
+
+    /// <summary>Hears of an event before those that came earlier: so do polls of all kinds on Linux, unless they are exclusive.</summary>
+    public bool GoesFirst;
 
     /// <summary>Called under the queue's lock. Queues work, wakes; nothing else. None: the state may have changed. False: not taken, wake the next exclusive.</summary>
     public abstract bool OnWake(PollEvents events);

@@ -65,6 +65,9 @@ internal enum RequestFlags : uint
     /// <summary>Its CQE has a second half: <see cref="Request.Extra"/>.</summary>
     BigCqe = 1u << 20,
 
+    /// <summary>Waits as if a worker did within the attempt: to cancel it is to interrupt that.</summary>
+    Waits = 1u << 21,
+
     /// <summary>Something is to happen to it that somebody asked for: <see cref="Request.Fault"/>.</summary>
     Injected = 1u << 30,
 

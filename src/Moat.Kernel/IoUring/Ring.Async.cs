@@ -6,7 +6,7 @@ namespace Moat.Kernel.IoUring;
 /// <summary>Requests that did not finish in place: they wait for readiness, or go to a worker.</summary>
 internal sealed partial class Ring
 {
-    /// <summary>Attempts right after readiness before the next wake is waited for in any case.</summary>
+    /// <summary>Attempts in vain right after readiness before the next wake is waited for in any case.</summary>
     private const int MaxRetries = 128;
 
     /// <summary>The attempt would block: waits for readiness if the file has it, else lets a worker do it. Under the lock.</summary>
@@ -43,6 +43,9 @@ internal sealed partial class Ring
         PollWait wait = request.PollWait;
         wait.Persistent = false;
         wait.Exclusive = (request.Op.Flags & OpFlags.PollExclusive) != 0;
+        // A multishot keeps its place among those that take turns.
+        const RequestFlags Again = RequestFlags.Multishot | RequestFlags.Polled;
+        wait.GoesFirst = !wait.Exclusive || (request.Flags & Again) == Again;
         request.Flags |= RequestFlags.Polled;
         request.PendingEvents = 0;
         request.PollMask = mask;
@@ -50,13 +53,41 @@ internal sealed partial class Ring
         if (file.Waiters is { } queue)
         {
             queue.Add(wait, mask);
-            if (request.Retries++ >= MaxRetries || (file.Poll() & (mask | PollEvents.POLLHUP)) == 0)
+            if ((file.Poll() & (mask | PollEvents.POLLHUP)) == 0)
                 return;
+            if (request.Retries++ >= MaxRetries)
+            {
+                Wait(request, wait);
+                return;
+            }
             // Ready between the attempt and the entry. If a callback has the request already, that one counts.
             wait.Remove();
         }
         if (!request.IsPending)
             MakeReady(request, RequestState.PollArmed);
+    }
+
+    /// <summary>
+    /// Polls say ready and attempts find nothing, again and again: a worker of Linux would now wait in the attempt itself, if that may
+    /// wait at all. Under the lock.
+    /// </summary>
+    private void Wait(Request request, PollWait wait)
+    {
+        if ((request.Flags & RequestFlags.Multishot) != 0)
+            return;
+        if (!request.Op.MayWait(request))
+        {
+            wait.Remove();
+            request.Done(Errno.EAGAIN);
+            request.Op.OnFail(request);
+            PutBuffer(request, 0);
+            if (request.IsPending)
+                request.State = RequestState.Complete;
+            else
+                Complete(request);
+            return;
+        }
+        request.Flags |= RequestFlags.Waits;
     }
 
     /// <summary>Hands a request to a worker. Under the lock.</summary>

@@ -130,7 +130,7 @@ internal sealed partial class Ring
         Unhash(request);
         if (request.Op.Disarm(request) && !request.IsPending)
             MakeReady(request, request.State);
-        return SysResult.Ok;
+        return (request.Flags & RequestFlags.Waits) != 0 ? Errno.EALREADY : SysResult.Ok;
     }
 
     /// <summary>

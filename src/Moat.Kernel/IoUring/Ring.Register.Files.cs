@@ -166,16 +166,16 @@ internal sealed partial class Ring
 
     /// <summary>
     /// Puts a file into the table, taking over the caller's reference on success. <paramref name="slot"/> is sqe.file_index: the place plus
-    /// one (returns 0), or IORING_FILE_INDEX_ALLOC (returns the place). ENXIO without a table, EINVAL beyond it, ENFILE, EBADF for a
+    /// one (returns 0), or IORING_FILE_INDEX_ALLOC (returns the place). ENXIO without a table, EINVAL beyond it, ENFILE for no free place, EBADF for a
     /// ring. Under the lock.
     /// </summary>
     public SysResult InstallFile(FileDescription file, uint slot)
     {
         if (file is Ring)
             return Errno.EBADF;
-        if (_files is null)
-            return Errno.ENXIO;
         bool allocate = slot == IoUringConst.IORING_FILE_INDEX_ALLOC;
+        if (_files is null)
+            return allocate ? Errno.ENFILE : Errno.ENXIO;
         uint index = allocate ? FindFreeFile() : slot - 1;
         if (allocate && index == uint.MaxValue)
             return Errno.ENFILE;

@@ -155,7 +155,7 @@ internal sealed partial class Ring
                 request.Flags |= RequestFlags.Canceled;
                 // A callback that slipped in brings it here once more.
                 if (request.Op.Disarm(request) && !request.IsPending)
-                    FailNow(request, Errno.ECANCELED);
+                    FailNow(request, (request.Flags & RequestFlags.Waits) != 0 ? Errno.EINTR : Errno.ECANCELED);
                 break;
             case RequestState.PollArmed or RequestState.TimerArmed:
                 request.Op.OnWoken(request);

@@ -138,6 +138,9 @@ internal sealed class Connect : NetOperation
     }
 
     /// <inheritdoc/>
+    public override bool MayWait(Request request) => !request.File!.IsNonBlocking;
+
+    /// <inheritdoc/>
     protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
     {
         // Request.Moved: 1 once the connection has been begun.
@@ -180,6 +183,9 @@ internal sealed class Accept : NetOperation
     }
 
     /// <inheritdoc/>
+    public override bool MayWait(Request request) => !request.File!.IsNonBlocking;
+
+    /// <inheritdoc/>
     protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
     {
         bool multishot = (request.Flags & RequestFlags.Multishot) != 0;
@@ -191,10 +197,10 @@ internal sealed class Accept : NetOperation
             return IssueStatus.WouldBlock;
         for (int i = 0; i < MaxAtOnce; i++)
         {
-            SysResult result = AcceptOne(request, socket, flags);
+            SysResult result = AcceptOne(request, socket, flags, out bool isAccepted);
             if (result.Error == Errno.EAGAIN)
                 return IssueStatus.WouldBlock;
-            CqeFlags more = !result.IsError && socket.HasMoreToAccept ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None;
+            CqeFlags more = isAccepted && socket.HasMoreToAccept ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None;
             if (!multishot || result.IsError || !request.Ring.PostMore(request, (int)result.Value, more | CqeFlags.MORE))
             {
                 request.CqeFlags = more;
@@ -206,15 +212,18 @@ internal sealed class Accept : NetOperation
         return IssueStatus.Queued;
     }
 
-    private static SysResult AcceptOne(Request request, Socket socket, IssueFlags flags)
+    /// <summary>One connection's number. <paramref name="isAccepted"/>: there was one, even if it could not be given away.</summary>
+    private static SysResult AcceptOne(Request request, Socket socket, IssueFlags flags, out bool isAccepted)
     {
         ref IoUringSqe sqe = ref request.Sqe;
+        isAccepted = false;
         Submitter origin = request.Origin;
         if (sqe.file_index == 0 && !origin.Files.HasRoom)
             return Errno.EMFILE;
         Errno error = socket.Accept(origin.Caller, (OpenFlags)sqe.accept_flags & OpenFlags.O_NONBLOCK, out Socket? accepted);
         if (error != Errno.OK)
             return error;
+        isAccepted = true;
         if (sqe.addr != 0)
             error = SocketSyscalls.WritePeerName(origin.Mm, accepted!, new UserPtr(sqe.addr), new UserPtr<int>(sqe.addr2));
         if (error != Errno.OK)

@@ -117,6 +117,9 @@ internal abstract class ReceiveOperation : NetOperation
 
     /// <inheritdoc/>
     public override void OnFail(Request request) => FailInPart(request);
+
+    /// <summary>The queue of errors is never waited for.</summary>
+    public override bool MayWait(Request request) => (request.Message!.Flags & MsgFlags.MSG_ERRQUEUE) == 0;
 }
 
 /// <summary>IORING_OP_RECV.</summary>

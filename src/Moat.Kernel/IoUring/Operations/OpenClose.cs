@@ -42,14 +42,19 @@ internal sealed class OpenAt(bool withHow) : PathOperation
         {
             OpenHow how = request.How;
             bool nonBlock = (flags & IssueFlags.NonBlock) != 0, cachedOnly = (how.Resolve & (ulong)ResolveFlags.RESOLVE_CACHED) != 0;
-            // In place only what needs no look at a disk.
+            // In place only what needs no look at a disk, nor waits (a FIFO is not waited for at all then).
+            bool waits = nonBlock && (how.Flags & (ulong)(OpenFlags.O_NONBLOCK | OpenFlags.O_PATH)) == 0;
             if (nonBlock)
                 how.Resolve |= (ulong)ResolveFlags.RESOLVE_CACHED;
+            if (waits)
+                how.Flags |= (ulong)OpenFlags.O_NONBLOCK;
             Errno e = PathOperations.Open(request.Origin.Caller, request.Sqe.fd, request.PathText, in how, out request.OtherFile);
             if (e == Errno.EAGAIN && nonBlock && !cachedOnly)
                 return IssueStatus.WouldBlock;
             if (e != Errno.OK)
                 return request.Done(e);
+            if (waits)
+                request.OtherFile!.SetFlags(request.OtherFile.Flags & ~OpenFlags.O_NONBLOCK);
         }
         FileDescription file = request.OtherFile!;
         Errno finished = file.FinishOpen();

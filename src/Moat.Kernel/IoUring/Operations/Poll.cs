@@ -30,6 +30,7 @@ internal sealed class PollAdd : Operation
     {
         request.PollMask = ((PollEvents)events & Standard) | PollEvents.POLLERR | PollEvents.POLLHUP;
         request.PollWait.Exclusive = ((PollEvents)events & PollEvents.EPOLLEXCLUSIVE) != 0;
+        request.PollWait.GoesFirst = !request.PollWait.Exclusive;
     }
 
     /// <inheritdoc/>

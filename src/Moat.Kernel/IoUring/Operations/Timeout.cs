@@ -118,6 +118,9 @@ internal sealed class LinkTimeout : TimeoutOperation
             request.Partner = null;
             cancelled = ring.CancelRequest(head);
         }
+        // What can only be interrupted counts as not found.
+        if (cancelled.Error == Errno.EALREADY)
+            cancelled = Errno.ENOENT;
         // To expire is no failure: CQE_SKIP_SUCCESS leaves its CQE out.
         request.Return(cancelled.IsError ? cancelled : Errno.ETIME);
         ring.Complete(request);

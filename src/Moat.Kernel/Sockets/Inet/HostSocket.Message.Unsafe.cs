@@ -124,6 +124,9 @@ internal sealed unsafe partial class HostSocket
         }
         if (result > 0)
             data.Advance(Math.Min((ulong)result, data.Remaining));
+        // Who would wait for a datagram is told that none will come.
+        else if (result == -(long)Errno.EAGAIN && _isReceiveShut && !IsNonBlocking && (message.Flags & (MsgFlags.MSG_DONTWAIT | MsgFlags.MSG_ERRQUEUE)) == 0)
+            return 0;
         return new SysResult(result);
     }
 

@@ -23,6 +23,7 @@ internal sealed partial class HostSocket : Socket, IWaitSource
     private int _watch = -1;
     private ConnectName _connecting;
     private int _connectingLength;
+    private volatile bool _isReceiveShut;
 
     /// <summary>Room for the longest address of these families (struct sockaddr_in6).</summary>
     [InlineArray(28)]
@@ -116,13 +117,18 @@ internal sealed partial class HostSocket : Socket, IWaitSource
 
     public override Errno GetPeerName(Span<byte> name, out int length) => FromHost(HostSockets.GetPeerName(_fd, name, out length));
 
-    public override Errno Shutdown(int how) => FromHost(HostSockets.Shutdown(_fd, how));
+    public override Errno Shutdown(int how)
+    {
+        // The host may say ENOTCONN and do it all the same.
+        _isReceiveShut |= how is ShutdownHow.SHUT_RD or ShutdownHow.SHUT_RDWR;
+        return FromHost(HostSockets.Shutdown(_fd, how));
+    }
 
     public override SysResult GetInputQueued() => GetNumber(SocketIoctl.SIOCINQ);
 
     public override SysResult GetOutputQueued() => GetNumber(SocketIoctl.SIOCOUTQ);
 
-    /// <summary>As tcp(7)'s TCP_INQ: what can be read, and 1 at the end.</summary>
+    /// <summary>As tcp(7)'s TCP_INQ: what can be read, and 1 at the end, if it is the other side's.</summary>
     public override int GetInputHint()
     {
         if (!IsStream)
@@ -130,7 +136,7 @@ internal sealed partial class HostSocket : Socket, IWaitSource
         SysResult queued = GetInputQueued();
         if (queued.IsError || queued.Value > 0)
             return queued.IsError ? -1 : (int)queued.Value;
-        return (Poll() & PollEvents.POLLRDHUP) != 0 ? 1 : 0;
+        return !_isReceiveShut && (Poll() & PollEvents.POLLRDHUP) != 0 ? 1 : 0;
     }
 
     public override bool HasMoreToAccept => (Poll() & PollEvents.POLLIN) != 0;

@@ -96,7 +96,7 @@ internal abstract class UnixConnected : UnixSocket
             if (State != UnixState.Listening)
                 return Errno.EINVAL;
             if (!_accepts.TryDequeue(out UnixConnected? made))
-                return IsReceiveShut ? Errno.EINVAL : Errno.EAGAIN;
+                return IsReceiveShut && !IsNonBlocking ? Errno.EINVAL : Errno.EAGAIN; // only who would wait is told of the end
             Volatile.Write(ref _acceptCount, _accepts.Count);
             made._accepted = true;
             made.SetFlags(flags);
