@@ -5,20 +5,22 @@ namespace Moat.Platform.Trap;
 /// <summary>The hand-off: reply, spin while that pays, sleep.</summary>
 public sealed unsafe partial class TrapThread
 {
-    private const int FirstSpinNanoseconds = 6_000, ChunkNanoseconds = 3_000, SpinNanoseconds = 50_000;
+    // The stub's spin lasts as long as its permit, nearly: an idle core is slow to wake, a virtual one most of all.
+    private const int FirstSpinNanoseconds = 6_000, ChunkNanoseconds = 3_000, SpinNanoseconds = 200_000, StubSpinNanoseconds = 1_000_000;
     private const int BlockNanoseconds = 20_000;
 
     private static readonly uint s_firstSpin = Handoff.Steps(FirstSpinNanoseconds);
-    private static readonly uint s_stubSpins = Handoff.Steps(SpinNanoseconds);
+    private static readonly uint s_stubSpins = Handoff.Steps(StubSpinNanoseconds);
 
     private int _disposed;
     private bool _active, _permit;
     private SpinHistory _handoffs = new(), _blocks = new();
 
-    /// <summary>Steps of one spin between two looks at the budget, and how many of them are worth a sleep.</summary>
+    /// <summary>Steps of one spin between two looks at the budget.</summary>
     private static uint SpinChunk { get; } = Handoff.Steps(ChunkNanoseconds);
 
-    private static int SpinChunks => SpinNanoseconds / ChunkNanoseconds;
+    // How many of them are worth a sleep, and how many come between two looks at the host.
+    private const int SpinChunks = SpinNanoseconds / ChunkNanoseconds, CrowdCheck = 16;
 
     /// <summary>The sentry thread sleeps until the next event.</summary>
     internal bool SentrySleeps => Volatile.Read(ref *(uint*)(_slot + Slot.SentrySleeps)) != 0;
@@ -143,7 +145,7 @@ public sealed unsafe partial class TrapThread
         {
             if (SlotExchange.SharesCore(_slot))
                 HostAffinity.SendAway(_tid);
-            for (var left = SpinChunks; left > 0 && CoreBudget.Fits; left--)
+            for (var i = 1; i <= SpinChunks && CoreBudget.Fits && (i % CrowdCheck != 0 || !CoreBudget.IsCrowded); i++)
             {
                 seen = Handoff.Spin(word, _event, SpinChunk);
                 if (seen != _event)
