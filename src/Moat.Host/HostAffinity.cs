@@ -10,12 +10,17 @@ public static unsafe class HostAffinity
     // SAFETY: allocated once and never freed.
     private static readonly ulong* s_all = (ulong*)NativeMemory.AlignedAlloc(Bytes, 64);
 
+    private static readonly int s_size;
+
     static HostAffinity()
     {
         NativeMemory.Clear(s_all, Bytes);
         // SAFETY: the kernel writes at most so many bytes.
-        HostSyscall.Call(SYS_sched_getaffinity, 0, Bytes, (long)s_all);
+        s_size = Math.Max(0, (int)HostSyscall.Call(SYS_sched_getaffinity, 0, Bytes, (long)s_all));
     }
+
+    /// <summary>The processors on which Moat may run, as it was at its start: a bit each, as many bytes as the kernel's own masks have.</summary>
+    public static ReadOnlySpan<byte> Ours => new(s_all, s_size);
 
     /// <summary>Processors that are told apart.</summary>
     public const int MaxCores = Bytes * 8;

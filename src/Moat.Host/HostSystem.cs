@@ -28,16 +28,6 @@ public static unsafe class HostSystem
         return Marshal.PtrToStringAnsi((nint)(buffer + FieldSize)) ?? "localhost";
     }
 
-    /// <summary>The processors that the sentry may use, a bit each; returns the mask's size in bytes.</summary>
-    public static int GetAffinity(Span<byte> mask)
-    {
-        fixed (byte* p = mask)
-        {
-            long r = HostSyscall.CallQuick(204 /* sched_getaffinity */, 0, mask.Length, (long)p);
-            return r < 0 ? 0 : (int)r;
-        }
-    }
-
     /// <summary>The calling thread's id on the host.</summary>
     public static int GetThreadId() => (int)HostSyscall.CallQuick(186 /* gettid */);
 

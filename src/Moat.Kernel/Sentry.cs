@@ -22,6 +22,9 @@ internal sealed partial class Sentry(GuestPlatform platform)
     /// <summary>Most threads and unreaped processes at a time (--pids).</summary>
     public int TaskLimit { get; set; } = SentryOptions.DefaultTaskLimit;
 
+    /// <summary>The host names that the first process has.</summary>
+    public UtsNamespace FirstNames { get; } = UtsNamespace.MakeFirst();
+
     /// <summary>Who waits on which futex word.</summary>
     public FutexTable Futexes { get; } = new();
 

@@ -140,7 +140,7 @@ internal static class AioSyscalls
         if (error == Errno.OK)
             error = task.Mm.Write(new UserPtr<uint>(address + Iocb.KeyOffset), 0u);
         if (error == Errno.OK && (iocb.aio_flags & Iocb.IOCB_FLAG_IOPRIO) != 0)
-            error = SchedulerSyscalls.CheckIoPriority((ushort)iocb.aio_reqprio);
+            error = SchedulerSyscalls.CheckIoPriority(task.Credentials, (ushort)iocb.aio_reqprio);
         if (error == Errno.OK)
             error = Start(task, context, file, in iocb, address, notice);
         if (error != Errno.OK)

@@ -5,12 +5,8 @@ namespace Moat.Kernel.Syscalls;
 /// <summary>New threads and processes.</summary>
 internal static class CloneSyscalls
 {
-    /// <summary>New namespaces: a sandbox is one already and makes none inside.</summary>
-    internal const CloneFlags Namespaces = CloneFlags.CLONE_NEWNS | CloneFlags.CLONE_NEWCGROUP | CloneFlags.CLONE_NEWUTS
-        | CloneFlags.CLONE_NEWIPC | CloneFlags.CLONE_NEWUSER | CloneFlags.CLONE_NEWPID | CloneFlags.CLONE_NEWNET;
-
     /// <summary>clone(2) in x86-64's order of arguments.</summary>
-    [Syscall(56, "clone", Support.Partial, Note = "no new namespaces (EPERM)")]
+    [Syscall(56, "clone", Support.Partial, Note = "of namespaces only CLONE_NEWUTS, others EPERM")]
     public static SysResult Clone(Task task, CloneFlags flags, ulong stack, ulong parentTid, ulong childTid, ulong tls)
     {
         // The old call has 32 bits of flags, and its low byte is the signal at exit.
@@ -33,7 +29,7 @@ internal static class CloneSyscalls
     }
 
     /// <summary>clone3(2).</summary>
-    [Syscall(435, "clone3", Support.Partial, Note = "no new namespaces, no set_tid, no cgroup (EPERM)")]
+    [Syscall(435, "clone3", Support.Partial, Note = "of namespaces only CLONE_NEWUTS; no set_tid, no cgroup (EPERM)")]
     public static SysResult Clone3(Task task, UserPtr<CloneArgs> address, nuint size)
     {
         const ulong PageSize = 4096, MaxPidNamespaces = 32;
@@ -99,8 +95,7 @@ internal static class CloneSyscalls
         // The first process has nobody beside it.
         if (request.Has(CloneFlags.CLONE_PARENT) && task.Group == task.Sentry.First)
             return Errno.EINVAL;
-        if (request.Has(Namespaces | CloneFlags.CLONE_NEWTIME))
-            return Errno.EPERM;
-        return task.Clone(in request);
+        Errno error = NamespaceSyscalls.Check(task, request.Flags);
+        return error != Errno.OK ? error : task.Clone(in request);
     }
 }

@@ -30,12 +30,6 @@ internal static class DeniedSyscalls
     [Syscall(169, "reboot", Support.ErrnoOnly, Note = "EPERM")]
     public static SysResult Reboot(Task task, int magic, int magic2, uint command, UserPtr argument) => Errno.EPERM;
 
-    [Syscall(170, "sethostname", Support.ErrnoOnly, Note = "EPERM: the name is the host's")]
-    public static SysResult SetHostName(Task task, UserPtr name, nuint length) => Errno.EPERM;
-
-    [Syscall(171, "setdomainname", Support.ErrnoOnly, Note = "EPERM")]
-    public static SysResult SetDomainName(Task task, UserPtr name, nuint length) => Errno.EPERM;
-
     [Syscall(172, "iopl", Support.ErrnoOnly, Note = "EPERM")]
     public static SysResult IoPl(Task task, uint level) => Errno.EPERM;
 
@@ -68,9 +62,6 @@ internal static class DeniedSyscalls
 
     [Syscall(300, "fanotify_init", Support.ErrnoOnly, Note = "EPERM")]
     public static SysResult FanotifyInit(Task task, uint flags, uint eventFlags) => Errno.EPERM;
-
-    [Syscall(312, "kcmp", Support.ErrnoOnly, Note = "EPERM")]
-    public static SysResult KCmp(Task task, int pid, int other, int type, ulong a, ulong b) => Errno.EPERM;
 
     [Syscall(313, "finit_module", Support.ErrnoOnly, Note = "EPERM")]
     public static SysResult FInitModule(Task task, Fd fd, UserPtr parameters, int flags) => Errno.EPERM;

@@ -64,6 +64,16 @@ internal static partial class MemorySyscalls
         return error;
     }
 
+    /// <summary>set_mempolicy_home_node(2).</summary>
+    [Syscall(450, "set_mempolicy_home_node", Support.Partial, Note = "ENOENT: no range has a policy of its own")]
+    public static SysResult SetHomeNode(Task task, ulong start, ulong length, ulong node, ulong flags)
+    {
+        if ((start & PageMask) != 0 || flags != 0 || node != 0)
+            return Errno.EINVAL;
+        ulong end = start + ((length + PageMask) & ~PageMask);
+        return end < start ? Errno.EINVAL : end == start ? Errno.OK : Errno.ENOENT;
+    }
+
     /// <summary>migrate_pages(2): all pages are where they can be.</summary>
     [Syscall(256, "migrate_pages", Support.Partial, Note = "one node: nothing to move; only the caller itself")]
     public static SysResult MigratePages(Task task, int pid, ulong maxNode, UserPtr oldNodes, UserPtr newNodes)

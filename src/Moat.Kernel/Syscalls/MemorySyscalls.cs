@@ -92,6 +92,8 @@ internal static partial class MemorySyscalls
             return Errno.ENOMEM;
         if (isFixed && (address & PageMask) != 0)
             return Errno.EINVAL;
+        if (ReadingExecutes(task, prot) && (file?.Path.Mount.Flags & MountFlags.NoExec) is null or MountFlags.None)
+            prot |= Protection.PROT_EXEC;
         MapRequest request = new()
         {
             Address = address & ~PageMask,
@@ -122,6 +124,9 @@ internal static partial class MemorySyscalls
             request.File?.NoteMapped(in request, (ulong)result.Value);
         return result;
     }
+
+    private static bool ReadingExecutes(Task task, Protection prot)
+        => (task.Group.Personality & Personalities.READ_IMPLIES_EXEC) != 0 && (prot & Protection.PROT_READ) != 0;
 
     private static Errno AnonymousType(MapFlags flags, ref MapRequest request)
     {
@@ -203,6 +208,8 @@ internal static partial class MemorySyscalls
             return Errno.EINVAL;
         if (grows == Protection.PROT_GROWSUP)
             return Errno.EINVAL;
+        if (ReadingExecutes(task, prot))
+            prot |= Protection.PROT_EXEC;
         if (grows == Protection.PROT_GROWSDOWN)
         {
             Errno error = task.Mm.FindGrowingStart(ref address, ref rounded);

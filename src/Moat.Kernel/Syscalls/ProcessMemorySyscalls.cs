@@ -56,7 +56,7 @@ internal static class ProcessMemorySyscalls
     }
 
     /// <summary>Who may look into another process: the same user, unless it does not want to be looked into, or CAP_SYS_PTRACE.</summary>
-    private static bool MayAccess(Task task, Task target)
+    internal static bool MayAccess(Task task, Task target)
     {
         Credentials mine = task.Credentials, theirs = target.Credentials;
         if (mine.Has(Capability.CAP_SYS_PTRACE))

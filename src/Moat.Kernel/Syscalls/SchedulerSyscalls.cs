@@ -36,14 +36,12 @@ internal static class SchedulerSyscalls
     [Syscall(204, "sched_getaffinity", Support.Full)]
     public static SysResult GetAffinity(Task task, int pid, uint length, UserPtr mask)
     {
-        Span<byte> bits = stackalloc byte[1024];
-        int size = HostSystem.GetAffinity(bits);
         if (length * 8UL < (ulong)Environment.ProcessorCount || (length & 7) != 0)
             return Errno.EINVAL;
         if (Find(task, pid) is not { } target)
             return Errno.ESRCH;
-        target.Affinity?.CopyTo(bits);
-        int given = (int)Math.Min(length, (uint)size);
+        ReadOnlySpan<byte> bits = target.Affinity is { } chosen ? chosen : HostAffinity.Ours;
+        int given = (int)Math.Min(length, (uint)bits.Length);
         Errno error = task.Mm.CopyOut(mask, bits[..given]);
         return error != Errno.OK ? error : given;
     }
@@ -52,19 +50,19 @@ internal static class SchedulerSyscalls
     [Syscall(203, "sched_setaffinity", Support.Partial, Note = "checked, kept and reported; the host's scheduler is not told")]
     public static SysResult SetAffinity(Task task, int pid, uint length, UserPtr mask)
     {
-        Span<byte> host = stackalloc byte[1024], wanted = stackalloc byte[1024];
-        int size = HostSystem.GetAffinity(host);
+        ReadOnlySpan<byte> ours = HostAffinity.Ours;
+        Span<byte> wanted = stackalloc byte[ours.Length];
         wanted.Clear();
-        Errno error = task.Mm.CopyIn(mask, wanted[..(int)Math.Min(length, (uint)size)]);
+        Errno error = task.Mm.CopyIn(mask, wanted[..(int)Math.Min(length, (uint)ours.Length)]);
         if (error != Errno.OK)
             return error;
         if (Find(task, pid) is not { } target)
             return Errno.ESRCH;
-        for (int i = 0; i < size; i++)
-            wanted[i] &= host[i];
-        if (!wanted[..size].ContainsAnyExcept((byte)0))
+        for (int i = 0; i < ours.Length; i++)
+            wanted[i] &= ours[i];
+        if (!wanted.ContainsAnyExcept((byte)0))
             return Errno.EINVAL;
-        target.Affinity = wanted[..size].ToArray();
+        target.Affinity = wanted.ToArray();
         return 0;
     }
 
@@ -189,40 +187,49 @@ internal static class SchedulerSyscalls
     }
 
     /// <summary>ioprio_get(2).</summary>
-    [Syscall(252, "ioprio_get", Support.Partial, Note = "IOPRIO_WHO_PROCESS")]
+    [Syscall(252, "ioprio_get", Support.Full)]
     public static SysResult IoPrioGet(Task task, int which, int who)
     {
-        if (which is < 1 or > 3)
-            return Errno.EINVAL;
-        return which == 1 && Find(task, who) is { } target ? target.IoPriority : Errno.ESRCH;
+        const int IOPRIO_WHO_PROCESS = 1;
+        if (which == IOPRIO_WHO_PROCESS)
+            return Find(task, who) is { } target ? target.IoPriority : Errno.ESRCH;
+        int best = int.MaxValue;
+        Errno error = ForEach(task, which - 1, who, t => best = Math.Min(best, Effective(t)));
+        return error != Errno.OK ? error : best == int.MaxValue ? Errno.ESRCH : best;
+
+        // Who never chose is of the best effort class, at a level that follows from the nice value.
+        static int Effective(Task t) => t.IoPriority >> 13 == 0 ? (2 << 13) | ((t.Nice + 20) / 5) : t.IoPriority;
     }
 
     /// <summary>ioprio_set(2).</summary>
-    [Syscall(251, "ioprio_set", Support.Partial, Note = "IOPRIO_WHO_PROCESS; kept and reported")]
+    [Syscall(251, "ioprio_set", Support.Partial, Note = "kept and reported; the host's disks are not told")]
     public static SysResult IoPrioSet(Task task, int which, int who, int priority)
     {
-        Errno error = CheckIoPriority(priority);
+        Errno error = CheckIoPriority(task.Credentials, priority);
         if (error != Errno.OK)
             return error;
-        if (which is < 1 or > 3)
-            return Errno.EINVAL;
-        if (which != 1 || Find(task, who) is not { } target)
-            return Errno.ESRCH;
-        target.IoPriority = priority;
-        return 0;
+        bool found = false, denied = false;
+        error = ForEach(task, which - 1, who, t =>
+        {
+            found = true;
+            if (t.Credentials.Uid != task.Credentials.EffectiveUid && t.Credentials.Uid != task.Credentials.Uid
+                && !task.Credentials.Has(Capability.CAP_SYS_NICE))
+                denied = true;
+            else
+                t.IoPriority = priority;
+        });
+        return error != Errno.OK ? error : !found ? Errno.ESRCH : denied ? Errno.EPERM : Errno.OK;
     }
 
-    /// <summary>EPERM for real-time classes, EINVAL for what is none.</summary>
-    public static Errno CheckIoPriority(int priority)
+    /// <summary>EPERM for the real-time class without the capability, EINVAL for what is no priority.</summary>
+    public static Errno CheckIoPriority(Credentials who, int priority)
     {
         const int IOPRIO_CLASS_NONE = 0, IOPRIO_CLASS_RT = 1, IOPRIO_CLASS_BE = 2, IOPRIO_CLASS_IDLE = 3;
-        int level = priority & 0x1fff;
         return ((priority >> 13) & 7) switch
         {
-            IOPRIO_CLASS_RT => Errno.EPERM,
-            IOPRIO_CLASS_BE when (level & 7) == level => Errno.OK,
-            IOPRIO_CLASS_IDLE => Errno.OK,
-            IOPRIO_CLASS_NONE when level == 0 => Errno.OK,
+            IOPRIO_CLASS_RT => who.Has(Capability.CAP_SYS_NICE) || who.Has(Capability.CAP_SYS_ADMIN) ? Errno.OK : Errno.EPERM,
+            IOPRIO_CLASS_BE or IOPRIO_CLASS_IDLE => Errno.OK,
+            IOPRIO_CLASS_NONE => (priority & 7) == 0 ? Errno.OK : Errno.EINVAL,
             _ => Errno.EINVAL,
         };
     }

@@ -18,11 +18,25 @@ internal static class SystemSyscalls
     /// <summary>uname(2)'s version field.</summary>
     public const string Version = "#1 SMP PREEMPT_DYNAMIC Moat";
 
-    private static readonly byte[] s_utsName = MakeUtsName();
-
-    /// <summary>uname(2).</summary>
+    /// <summary>uname(2), as the caller's personality wants it.</summary>
     [Syscall(63, "uname", Support.Full)]
-    public static SysResult UName(Task task, UserPtr name) => task.Mm.CopyOut(name, s_utsName);
+    public static SysResult UName(Task task, UserPtr name)
+    {
+        // Kernels of that time are 2.6 and not more than sixty versions behind.
+        bool isOld = (task.Group.Personality & Personalities.UNAME26) != 0;
+        bool is32 = (task.Group.Personality & Personalities.PER_MASK) == Personalities.PER_LINUX32;
+        Span<byte> bytes = stackalloc byte[6 * FieldSize];
+        bytes.Clear();
+        "Linux"u8.CopyTo(bytes);
+        task.Uts.Node.CopyTo(bytes[FieldSize..]);
+        (isOld ? "2.6.78"u8 : s_release).CopyTo(bytes[(2 * FieldSize)..]);
+        s_version.CopyTo(bytes[(3 * FieldSize)..]);
+        (is32 ? "i686"u8 : "x86_64"u8).CopyTo(bytes[(4 * FieldSize)..]);
+        task.Uts.Domain.CopyTo(bytes[(5 * FieldSize)..]);
+        return task.Mm.CopyOut(name, bytes);
+    }
+
+    private static readonly byte[] s_release = Encoding.Latin1.GetBytes(Release), s_version = Encoding.Latin1.GetBytes(Version);
 
     /// <summary>sysinfo(2).</summary>
     [Syscall(99, "sysinfo", Support.Full)]
@@ -82,7 +96,7 @@ internal static class SystemSyscalls
     }
 
     /// <summary>personality(2).</summary>
-    [Syscall(135, "personality", Support.Partial, Note = "kept and reported; changes nothing")]
+    [Syscall(135, "personality", Support.Partial, Note = "READ_IMPLIES_EXEC, UNAME26 and PER_LINUX32's machine name; the others are kept and reported")]
     public static SysResult Personality(Task task, uint persona)
     {
         uint old = task.Group.Personality;
@@ -126,17 +140,5 @@ internal static class SystemSyscalls
             default:
                 return Errno.EINVAL;
         }
-    }
-
-    private static byte[] MakeUtsName()
-    {
-        string[] fields = ["Linux", HostSystem.GetHostName(), Release, Version, "x86_64", "(none)"];
-        byte[] bytes = new byte[fields.Length * FieldSize];
-        for (int i = 0; i < fields.Length; i++)
-        {
-            byte[] text = Encoding.Latin1.GetBytes(fields[i]);
-            text.AsSpan(0, Math.Min(text.Length, FieldSize - 1)).CopyTo(bytes.AsSpan(i * FieldSize));
-        }
-        return bytes;
     }
 }

@@ -63,30 +63,4 @@ internal static class TaskSyscalls
         task.Group.BeginExit((status & 0xff) << 8);
         return Task.RegistersAreSet;
     }
-
-    /// <summary>unshare(2).</summary>
-    [Syscall(272, "unshare", Support.Partial, Note = "no new namespaces (EPERM); CLONE_FS and CLONE_FILES")]
-    public static SysResult Unshare(Task task, CloneFlags flags)
-    {
-        const CloneFlags Shared = CloneFlags.CLONE_FS | CloneFlags.CLONE_FILES | CloneFlags.CLONE_SYSVSEM;
-        const CloneFlags Single = CloneFlags.CLONE_THREAD | CloneFlags.CLONE_SIGHAND | CloneFlags.CLONE_VM;
-        if ((flags & ~(Shared | Single | CloneSyscalls.Namespaces | CloneFlags.CLONE_NEWTIME)) != 0)
-            return Errno.EINVAL;
-        if ((flags & Single) != 0 && task.Group.ThreadCount > 1)
-            return Errno.EINVAL;
-        if ((flags & (CloneSyscalls.Namespaces | CloneFlags.CLONE_NEWTIME)) != 0)
-            return Errno.EPERM;
-        task.Unshare((flags & CloneFlags.CLONE_FS) != 0, (flags & CloneFlags.CLONE_FILES) != 0);
-        return 0;
-    }
-
-    /// <summary>setns(2).</summary>
-    [Syscall(308, "setns", Support.ErrnoOnly, Note = "EPERM, or EBADF: no namespaces to join")]
-    public static SysResult SetNs(Task task, Fd fd, int type)
-    {
-        if (task.Files.Get(fd.Value) is not { } file)
-            return Errno.EBADF;
-        file.DropReference();
-        return Errno.EPERM;
-    }
 }

@@ -117,19 +117,19 @@ internal static class TimeSyscalls
     }
 
     /// <summary>getrusage(2).</summary>
-    [Syscall(98, "getrusage", Support.Partial, Note = "times and the peak of mapped memory; no counts of faults, I/O and switches")]
+    [Syscall(98, "getrusage", Support.Partial, Note = "the peak is of mapped memory; counts faults that the sentry serves and sleeps, no I/O and no preemption")]
     public static SysResult GetRUsage(Task task, int who, UserPtr usage)
     {
         const int RUSAGE_SELF = 0, RUSAGE_CHILDREN = -1, RUSAGE_THREAD = 1;
         if (who is not (RUSAGE_SELF or RUSAGE_CHILDREN or RUSAGE_THREAD))
             return Errno.EINVAL;
-        (long user, long system) = who switch
+        ThreadGroup group = task.Group;
+        return who switch
         {
-            RUSAGE_CHILDREN => task.Group.ChildTimes,
-            RUSAGE_THREAD => task.GetTimes(),
-            _ => task.Group.GetTimes(),
+            RUSAGE_CHILDREN => WaitSyscalls.WriteUsage(task, usage, group.ChildTimes, group.ChildPeak, group.ChildCounts),
+            RUSAGE_THREAD => WaitSyscalls.WriteUsage(task, usage, task.GetTimes(), task.Mm.PeakBytes, task.Counts),
+            _ => WaitSyscalls.WriteUsage(task, usage, group.GetTimes(), task.Mm.PeakBytes, group.GetCounts()),
         };
-        return WaitSyscalls.WriteUsage(task, usage, user, system, who == RUSAGE_CHILDREN ? task.Group.ChildPeak : task.Mm.PeakBytes);
     }
 
     /// <summary>The time of any clock, nanoseconds, or EINVAL.</summary>

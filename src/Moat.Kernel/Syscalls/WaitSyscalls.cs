@@ -102,18 +102,22 @@ internal static class WaitSyscalls
     }
 
     private static Errno WriteUsage(Task task, UserPtr usage, in ChildReport report)
-        => WriteUsage(task, usage, report.User, report.System, report.Peak);
+        => WriteUsage(task, usage, (report.User, report.System), report.Peak, report.Counts);
 
-    /// <summary>struct rusage: times in nanoseconds, the peak of memory in bytes, and zeroes.</summary>
-    internal static Errno WriteUsage(Task task, UserPtr usage, long user, long system, ulong peak)
+    /// <summary>struct rusage: times in nanoseconds, the peak of memory in bytes, counts, and zeroes.</summary>
+    internal static Errno WriteUsage(Task task, UserPtr usage, (long User, long System) times, ulong peak, UsageCounts counts)
     {
+        // ru_utime, ru_stime, ru_maxrss, ru_minflt, ru_nvcsw
+        const int User = 0, System = 2, MaxResident = 4, MinorFaults = 8, VoluntarySwitches = 16;
         Span<long> words = stackalloc long[18];
         words.Clear();
-        words[0] = user / HostClock.Second;
-        words[1] = user % HostClock.Second / 1000;
-        words[2] = system / HostClock.Second;
-        words[3] = system % HostClock.Second / 1000;
-        words[4] = (long)(peak / 1024);
+        words[User] = times.User / HostClock.Second;
+        words[User + 1] = times.User % HostClock.Second / 1000;
+        words[System] = times.System / HostClock.Second;
+        words[System + 1] = times.System % HostClock.Second / 1000;
+        words[MaxResident] = (long)(peak / 1024);
+        words[MinorFaults] = counts.Faults;
+        words[VoluntarySwitches] = counts.Sleeps;
         return task.Mm.CopyOut(usage, MemoryMarshal.AsBytes(words));
     }
 }

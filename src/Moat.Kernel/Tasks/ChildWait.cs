@@ -59,4 +59,6 @@ internal struct ChildReport
     public long User, System;
 
     public ulong Peak;
+
+    public UsageCounts Counts;
 }

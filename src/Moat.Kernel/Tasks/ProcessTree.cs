@@ -77,6 +77,7 @@ internal sealed class ProcessTree(Sentry sentry)
             return true;
         ThreadGroup parent = child.Parent!;
         parent.ChildTimes = (parent.ChildTimes.User + report.User, parent.ChildTimes.System + report.System);
+        parent.ChildCounts += report.Counts;
         parent.ChildPeak = Math.Max(parent.ChildPeak, report.Peak);
         Reap(child);
         return true;
@@ -96,6 +97,7 @@ internal sealed class ProcessTree(Sentry sentry)
             User = user + child.ChildTimes.User,
             System = system + child.ChildTimes.System,
             Peak = Math.Max(child.Peak, child.ChildPeak),
+            Counts = child.GetCounts() + child.ChildCounts,
         };
     }
 

@@ -50,6 +50,7 @@ internal sealed partial class Task
         }
         if (Tracer.Active)
             Tracer.Unfinished(this);
+        _sleeps++;
         Thread.BeginBlock();
         if (!beside)
             Thread.SpinBlocked(_parker);

@@ -140,6 +140,7 @@ internal sealed partial class Task
             Blocked = Blocked,
             ClearChildTid = request.Has(CloneFlags.CLONE_CHILD_CLEARTID) ? request.ChildTid : 0,
             SetChildTid = request.Has(CloneFlags.CLONE_CHILD_SETTID) ? request.ChildTid : 0,
+            Uts = request.Has(CloneFlags.CLONE_NEWUTS) ? Uts.Copy() : Uts,
             TimerSlack = TimerSlack,
             Nice = Nice,
             SchedulerPolicy = SchedulerPolicy,

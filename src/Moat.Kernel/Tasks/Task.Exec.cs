@@ -75,7 +75,7 @@ internal sealed partial class Task
         GuestThread old = Thread;
         Thread = thread;
         Mm = image.Memory;
-        Group.AddEndedTimes((old.GetCpuTime(), 0));
+        Group.AddEnded((old.GetCpuTime(), 0), default);
         old.Dispose();
         return true;
     }

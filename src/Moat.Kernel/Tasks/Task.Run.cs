@@ -135,6 +135,7 @@ internal sealed partial class Task
     {
         GuestFault fault = Thread.Fault;
         FaultOutcome outcome = Mm.HandleFault(in fault);
+        _faults++;
         if (!outcome.Resume)
         {
             FaultTrap = fault.TrapNumber;

@@ -9,6 +9,12 @@ internal sealed partial class Task
     private int _hostThreadId;
     private long _hostTimeAtStart;
 
+    // Only this task's own thread counts.
+    private long _faults, _sleeps;
+
+    /// <summary>Faults and sleeps up to now.</summary>
+    public UsageCounts Counts => new(Volatile.Read(ref _faults), Volatile.Read(ref _sleeps));
+
     /// <summary>Processor time of the guest's code and of the sentry's work for it, nanoseconds.</summary>
     public (long User, long System) GetTimes()
     {
@@ -26,7 +32,9 @@ internal sealed partial class Task
 
     private void EndTimes()
     {
-        Group.AddEndedTimes(GetTimes());
+        Group.AddEnded(GetTimes(), Counts);
+        // The process has them now.
+        _faults = _sleeps = 0;
         Volatile.Write(ref _hostThreadId, 0);
     }
 }

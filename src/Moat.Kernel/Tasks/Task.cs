@@ -24,6 +24,7 @@ internal sealed partial class Task
         Files = files;
         Fs = fs;
         Credentials = credentials;
+        Uts = group.Sentry.FirstNames;
         _waitEntry = new TaskWaitEntry(this);
         _futexWaiter = new Futex.TaskFutexWaiter(this);
     }
@@ -55,6 +56,9 @@ internal sealed partial class Task
     public FsContext Fs { get; private set; }
 
     public Credentials Credentials { get; set; }
+
+    /// <summary>The namespace of host names.</summary>
+    public UtsNamespace Uts { get; set; }
 
     /// <summary>The system call being served: its registers, read once.</summary>
     public SyscallArgs Args;

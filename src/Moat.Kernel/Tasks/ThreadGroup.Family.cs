@@ -40,6 +40,9 @@ internal sealed partial class ThreadGroup
     /// <summary>Processor time of children that were waited for, theirs included, nanoseconds.</summary>
     public (long User, long System) ChildTimes { get; set; }
 
+    /// <summary>Faults and sleeps of children that were waited for.</summary>
+    public UsageCounts ChildCounts { get; set; }
+
     /// <summary>The largest memory of a child that was waited for, bytes.</summary>
     public ulong ChildPeak { get; set; }
 

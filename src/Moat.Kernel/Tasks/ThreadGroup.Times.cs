@@ -2,7 +2,7 @@ namespace Moat.Kernel.Tasks;
 
 internal sealed partial class ThreadGroup
 {
-    private long _endedUser, _endedSystem;
+    private long _endedUser, _endedSystem, _endedFaults, _endedSleeps;
 
     /// <summary>Processor time of all threads, ended ones included, nanoseconds.</summary>
     public (long User, long System) GetTimes()
@@ -18,9 +18,20 @@ internal sealed partial class ThreadGroup
     }
 
     /// <summary>Keeps what an ending thread has used.</summary>
-    internal void AddEndedTimes((long User, long System) times)
+    internal void AddEnded((long User, long System) times, UsageCounts counts)
     {
         Interlocked.Add(ref _endedUser, times.User);
         Interlocked.Add(ref _endedSystem, times.System);
+        Interlocked.Add(ref _endedFaults, counts.Faults);
+        Interlocked.Add(ref _endedSleeps, counts.Sleeps);
+    }
+
+    /// <summary>Faults and sleeps of all threads, ended ones included.</summary>
+    public UsageCounts GetCounts()
+    {
+        UsageCounts counts = new(Volatile.Read(ref _endedFaults), Volatile.Read(ref _endedSleeps));
+        foreach (Task task in GetTasks())
+            counts += task.Counts;
+        return counts;
     }
 }

@@ -56,6 +56,20 @@ internal sealed class FileLocks
         return error;
     }
 
+    /// <summary>All locks: kind as /proc/locks names it, owner, first and last byte. A copy.</summary>
+    public List<(string Kind, object Owner, bool IsExclusive, long Start, long End)> GetAll()
+    {
+        lock (_lock)
+        {
+            List<(string, object, bool, long, long)> all = [];
+            foreach ((FileDescription owner, bool isExclusive) in _whole)
+                all.Add(("FLOCK", owner, isExclusive, 0, long.MaxValue));
+            foreach (RangeLock held in _ranges)
+                all.Add((held.Pid == RangeLock.NoPid ? "OFDLCK" : "POSIX", held.Owner, held.IsExclusive, held.Start, held.End));
+            return all;
+        }
+    }
+
     /// <summary>The first range lock of another owner that conflicts, or null.</summary>
     public RangeLock? FindConflict(object owner, bool exclusive, long start, long end)
     {

@@ -1,4 +1,5 @@
 using Moat.Host;
+using Moat.Kernel.Pipes;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.FileSystems.Host;
@@ -8,9 +9,18 @@ internal sealed partial class HostInode
     // The descriptor that made the file, kept for the open that follows: the mode may forbid opening it again.
     private HostHandle? _made;
 
+    // What a FIFO carries.
+    private Pipe? _pipe;
+
     public override Errno Open(in Caller caller, VfsPath path, OpenFlags flags, out FileDescription? file)
     {
         file = null;
+        if (Type == FileMode.S_IFIFO)
+        {
+            // Who opens it meets whoever else does inside the sandbox.
+            Pipe pipe = LazyInitializer.EnsureInitialized(ref _pipe, static () => new Pipe());
+            return PipeFile.OpenFifo(pipe, flags, caller.Credentials, waits: true, out file);
+        }
         if (!IsRegular && !IsDirectory)
             return Errno.ENXIO;
         HostHandle? handle = (flags & OpenFlags.O_CREAT) != 0 ? Interlocked.Exchange(ref _made, null) : null;

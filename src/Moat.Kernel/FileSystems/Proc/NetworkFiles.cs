@@ -39,6 +39,14 @@ internal static class NetworkFiles
             .Add("udp", Table(fs, "udp", SocketType.SOCK_DGRAM, AddressFamily.AF_INET, UdpHeader, UdpWidth))
             .Add("udp6", Table(fs, "udp6", SocketType.SOCK_DGRAM, AddressFamily.AF_INET6, Udp6Header, 0))
             .Add("unix", new TextFile(fs, static (sentry, text) => UnixTable.Append(sentry, text)));
+        foreach (string name in (ReadOnlySpan<string>)["arp", "dev_mcast", "icmp", "igmp", "ipv6_route", "netstat", "psched", "snmp", "snmp6", "sockstat", "sockstat6", "softnet_stat"])
+        {
+            net.Add(name, new TextFile(fs, (sentry, text) =>
+            {
+                if (sentry.Network == NetworkMode.Host)
+                    text.Append(HostText.Read("/proc/net/" + name));
+            }));
+        }
         return net;
     }
 

@@ -24,13 +24,21 @@ internal sealed class ProcRoot : PseudoDirectory
         Add("cmdline", SystemFiles.CommandLine);
         Add("cpuinfo", SystemFiles.CpuInfo);
         Add("devices", SystemFiles.Devices);
+        AddFromHost("diskstats");
         Add("filesystems", SystemFiles.FileSystems);
+        AddFromHost("interrupts");
         Add("loadavg", SystemFiles.LoadAverage);
+        Add("locks", LockFile.Write);
         Add("meminfo", MemoryInfo.Write);
+        AddFromHost("partitions");
+        _fixed.Add(("pressure", MachineFiles.Pressure(fileSystem)));
+        AddFromHost("softirqs");
         Add("stat", SystemFiles.Stat);
         Add("swaps", SystemFiles.Swaps);
         Add("uptime", SystemFiles.Uptime);
         Add("version", SystemFiles.Version);
+        AddFromHost("vmstat");
+        AddFromHost("zoneinfo");
         _fixed.Add(("mounts", new FixedLink(fileSystem, "self/mounts")));
         _fixed.Add(("net", new FixedLink(fileSystem, "self/net")));
         _fixed.Add(("self", new SelfLink(fileSystem, thread: false)));
@@ -74,6 +82,8 @@ internal sealed class ProcRoot : PseudoDirectory
         }
         return Errno.OK;
     }
+
+    private void AddFromHost(string name) => _fixed.Add((name, MachineFiles.FromHost(_fileSystem, "/proc/" + name)));
 
     private void Add(string name, WriteText write) => _fixed.Add((name, new TextFile(_fileSystem, write)));
 

@@ -26,11 +26,11 @@ internal static class SysDirectory
         StaticDirectory pty = new(fs);
         pty.Add("max", Value(fs, PtyTable.Most)).Add("nr", new TextFile(fs, static (sentry, text) => text.Append(sentry.Terminals.Count).Append('\n')));
         StaticDirectory kernel = new(fs);
-        kernel.Add("cap_last_cap", Value(fs, 40)).Add("core_pattern", Value(fs, "core")).Add("domainname", Value(fs, "(none)"))
-            .Add("hostname", Value(fs, HostSystem.GetHostName()))
+        kernel.Add("arch", Value(fs, "x86_64")).Add("cap_last_cap", Value(fs, 40)).Add("core_pattern", Value(fs, "core")).Add("core_uses_pid", Value(fs, 0)).Add("dmesg_restrict", Value(fs, 1)).Add("domainname", NameFile(fs, static names => names.Domain))
+            .Add("hostname", NameFile(fs, static names => names.Node))
             .Add("io_uring_disabled", Value(fs, (int)fs.Sentry.Uring.Access)).Add("io_uring_group", Value(fs, fs.Sentry.Uring.Group))
             .Add("msgmax", Value(fs, MessageQueues.MSGMAX)).Add("msgmnb", Value(fs, MessageQueues.MSGMNB)).Add("msgmni", Value(fs, MessageQueues.MSGMNI))
-            .Add("ngroups_max", Value(fs, 65536)).Add("osrelease", Value(fs, SystemSyscalls.Release))
+            .Add("ngroups_max", Value(fs, 65536)).Add("ns_last_pid", new TextFile(fs, static (sentry, text) => text.Append(sentry.Tasks.Last).Append('\n'))).Add("osrelease", Value(fs, SystemSyscalls.Release))
             .Add("ostype", Value(fs, "Linux")).Add("overflowgid", Value(fs, 65534)).Add("overflowuid", Value(fs, 65534))
             .Add("perf_event_paranoid", Value(fs, 3)).Add("pid_max", Value(fs, TaskTable.Limit)).Add("pty", pty).Add("random", random)
             .Add("randomize_va_space", Value(fs, 2)).Add("sched_rr_timeslice_ms", Value(fs, 100)).Add("seccomp", Seccomp(fs))
@@ -54,7 +54,7 @@ internal static class SysDirectory
             .Add("aio-nr", new TextFile(fs, static (sentry, text) => text.Append(Volatile.Read(ref sentry.AioEvents)).Append('\n')))
             .Add("epoll", epoll).Add("file-max", Value(fs, long.MaxValue))
             .Add("file-nr", Value(fs, string.Create(CultureInfo.InvariantCulture, $"0\t0\t{long.MaxValue}"))).Add("inotify", inotify).Add("mqueue", queues)
-            .Add("nr_open", Value(fs, 1 << 20))
+            .Add("nr_open", Value(fs, 1 << 20)).Add("overflowgid", Value(fs, 65534)).Add("overflowuid", Value(fs, 65534))
             .Add("pipe-max-size", Value(fs, Pipe.MaxSize)).Add("pipe-user-pages-hard", Value(fs, 0)).Add("pipe-user-pages-soft", Value(fs, PipeAccounts.SoftLimit))
             .Add("protected_fifos", Value(fs, 0)).Add("protected_hardlinks", Value(fs, 1)).Add("protected_regular", Value(fs, 0))
             .Add("protected_symlinks", Value(fs, 0)).Add("suid_dumpable", Value(fs, 0));
@@ -62,10 +62,13 @@ internal static class SysDirectory
         StaticDirectory memory = new(fs);
         memory.Add("max_map_count", Value(fs, MemoryManager.MaxMappings)).Add("mmap_min_addr", Value(fs, (long)MemoryManager.MinMapAddress))
             .Add("nr_hugepages", Value(fs, 0)).Add("overcommit_kbytes", Value(fs, 0)).Add("overcommit_memory", Value(fs, 0))
-            .Add("overcommit_ratio", Value(fs, 50)).Add("swappiness", Value(fs, 60)).Add("unprivileged_userfaultfd", Value(fs, 0));
+            .Add("overcommit_ratio", Value(fs, 50)).Add("swappiness", Value(fs, 60)).Add("unprivileged_userfaultfd", Value(fs, 0))
+            .Add("legacy_va_layout", Value(fs, 0)).Add("memfd_noexec", Value(fs, 0)).Add("nr_overcommit_hugepages", Value(fs, 0))
+            .Add("oom_kill_allocating_task", Value(fs, 0)).Add("panic_on_oom", Value(fs, 0))
+            .Add("zone_reclaim_mode", Value(fs, 0));
 
         StaticDirectory root = new(fs);
-        return root.Add("fs", files).Add("kernel", kernel).Add("vm", memory);
+        return root.Add("fs", files).Add("kernel", kernel).Add("net", MachineFiles.Network(fs)).Add("vm", memory);
     }
 
     private static TextFile Value(ProcFileSystem fs, long value) => Value(fs, value.ToString(CultureInfo.InvariantCulture));
@@ -75,6 +78,9 @@ internal static class SysDirectory
         string line = value + "\n";
         return new TextFile(fs, (Sentry _, StringBuilder text) => text.Append(line));
     }
+
+    private static TextFile NameFile(ProcFileSystem fs, Func<UtsNamespace, byte[]> get)
+        => new(fs, (sentry, text) => text.Append(TaskEntries.Text(get(Task.Current?.Uts ?? sentry.FirstNames))).Append('\n'));
 
     private static StaticDirectory Seccomp(ProcFileSystem fs)
         => new StaticDirectory(fs).Add("actions_avail", Value(fs, "kill_process kill_thread trap errno trace log allow"))

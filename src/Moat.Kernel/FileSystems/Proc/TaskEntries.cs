@@ -36,6 +36,7 @@ internal static class TaskEntries
         File("mountinfo", MountFiles.MountInfo),
         File("mounts", MountFiles.Mounts),
         new("net", static (fs, _, _) => fs.Network),
+        new("ns", static (fs, task, _) => NamespaceDirectory.Build(fs, task)),
         File("oom_adj", TaskSettings.OomAdjust),
         File("oom_score", TaskSettings.OomScore),
         File("oom_score_adj", TaskSettings.OomScoreAdjust, OwnerWrites, TaskSettings.SetOomScoreAdjust),

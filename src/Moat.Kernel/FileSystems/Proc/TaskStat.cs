@@ -27,7 +27,7 @@ internal static class TaskStat
         ulong limit = group.Limits.Get(Resource.RLIMIT_RSS).Current;
         text.Append(CultureInfo.InvariantCulture, $"{task.Tid} ({TaskEntries.Text(task.Name)}) {task.StateLetter} {group.ParentId} {group.ProcessGroupId} {group.SessionId} ")
             // tty_nr, tpgid, flags, minflt, cminflt, majflt, cmajflt
-            .Append(CultureInfo.InvariantCulture, $"{(int)(terminal?.Device ?? 0)} {terminal?.ForegroundGroup ?? -1} 4194304 0 0 0 0 ")
+            .Append(CultureInfo.InvariantCulture, $"{(int)(terminal?.Device ?? 0)} {terminal?.ForegroundGroup ?? -1} 4194304 {(isProcess ? group.GetCounts() : task.Counts).Faults} {group.ChildCounts.Faults} 0 0 ")
             // utime, stime, cutime, cstime, priority, nice, num_threads, itrealvalue, starttime
             .Append(CultureInfo.InvariantCulture, $"{user / Tick} {system / Tick} {group.ChildTimes.User / Tick} {group.ChildTimes.System / Tick} {20 + task.Nice} {task.Nice} {group.ThreadCount} 0 {StartTicks(isProcess ? group.StartTime : task.StartTime)} ")
             // vsize, rss, rsslim, startcode, endcode, startstack, kstkesp, kstkeip

@@ -35,7 +35,7 @@ internal static class TaskStatus
             .Append(c, $"NoNewPrivs:\t{(task.NoNewPrivileges ? 1 : 0)}\nSeccomp:\t{task.SeccompMode}\nSeccomp_filters:\t{task.Filter?.Count ?? 0}\n")
             .Append("Speculation_Store_Bypass:\tthread vulnerable\nSpeculationIndirectBranch:\tconditional enabled\n");
         AppendProcessors(text);
-        text.Append("Mems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
+        text.Append(c, $"Mems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t{task.Counts.Sleeps}\nnonvoluntary_ctxt_switches:\t0\n");
         return Errno.OK;
     }
 
