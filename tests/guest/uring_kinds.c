@@ -60,6 +60,38 @@ TEST(a_thread_that_submits)
     OK(close(fd));
 }
 
+static bool sleeps(struct ring *p)
+{
+    for (int i = 0; i < 3000 && !(atomic_load(p->sq_flags) & IORING_SQ_NEED_WAKEUP); i++)
+        mt_sleep_us(1000);
+    return atomic_load(p->sq_flags) & IORING_SQ_NEED_WAKEUP;
+}
+
+// It waits for its first work asleep, however long it would look for more afterwards.
+TEST(a_thread_that_begins_asleep)
+{
+    for (int disabled = 0; disabled < 2; disabled++) {
+        polled_ring(&r, 8, 60000, disabled ? IORING_SETUP_R_DISABLED : 0, 0);
+        CHECK(sleeps(&r));
+        if (disabled) {
+            OK(u_register(r.fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0));
+        } else {
+            add_nop(&r, 1);
+            ring_publish(&r);
+            mt_sleep_us(5000);
+            CHECK_EQ(ring_ready(&r), 0);
+            OK(u_enter(r.fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0));
+            CHECK_EQ(ring_wait(&r).user_data, 1);
+        }
+        UNTIL(!(atomic_load(r.sq_flags) & IORING_SQ_NEED_WAKEUP));
+        add_nop(&r, 2);
+        ring_publish(&r);
+        UNTIL(ring_ready(&r) == 1); // it looks
+        CHECK_EQ(ring_wait(&r).user_data, 2);
+        ring_exit(&r);
+    }
+}
+
 // proves: IORING_ENTER_SQ_WAIT
 TEST(room_in_the_queue)
 {

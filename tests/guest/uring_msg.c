@@ -185,6 +185,40 @@ TEST(two_that_talk_at_once)
     done();
 }
 
+static void *makes_b(void *arg)
+{
+    int none[2] = {-1, -1};
+    ring_init(&b, 8, *(uint32_t *)arg);
+    OK(u_register(b.fd, IORING_REGISTER_FILES, none, 2));
+    return NULL;
+}
+
+// A ring whose work only its maker may do takes no file once that has ended; data can still be posted.
+TEST(to_a_ring_without_its_task)
+{
+    static uint32_t kinds[] = {IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SINGLE_ISSUER, 0};
+    for (unsigned i = 0; i < countof(kinds); i++) {
+        pthread_join(mt_thread(makes_b, &kinds[i]), NULL);
+        mt_sleep_us(20000); // joined a little before it is gone
+        ring_init(&a, 8, 0);
+        int fd = OK(dup(1));
+        OK(u_register(a.fd, IORING_REGISTER_FILES, &fd, 1));
+        for (int async = 0; async < 2; async++) {
+            sqe_t *s = add_msg(&a, b.fd, 1, 0, 5, 1);
+            s->file_index = 1;
+            s->flags = async ? IOSQE_ASYNC : 0;
+            CHECK_EQ(ring_result(&a, 1), i == 0 ? -EOWNERDEAD : 0);
+        }
+        if (i == 0) {
+            add_msg(&a, b.fd, 0, 7, 8, 1);
+            CHECK_EQ(ring_result(&a, 1), 0);
+        }
+        OK(close(fd));
+        ring_exit(&a);
+        ring_drop(&b);
+    }
+}
+
 // proves: IORING_REGISTER_SEND_MSG_RING
 TEST(without_a_ring)
 {

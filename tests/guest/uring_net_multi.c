@@ -1,5 +1,6 @@
 // io_uring on sockets: provided buffers, multishot receives, bundles; TCP and UDP, zero-copy sends, commands; storms.
 #include "uring_net.h"
+#include <sys/eventfd.h>
 
 TEST(buffers)
 {
@@ -446,6 +447,47 @@ TEST(tcp_connect)
     CHECK_EQ(q[1].res, -ECANCELED);
     OK(close(l));
     ring_exit(&r);
+}
+
+// Flags that do not go together are refused before anything is looked at, and a report that is refused is none.
+TEST(zero_copy_of_the_impossible)
+{
+    enum { BUNDLE = 1 << 4 };
+    struct ring r;
+    int s[2], e = OK(eventfd(0, 0));
+    char *m = aligned(4096);
+    struct iovec v = { m, 4096 }, w = { m, 10 };
+    struct msghdr h = { .msg_iov = &w, .msg_iovlen = 1 };
+    ring_init(&r, 8, 0);
+    OK(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+    for (int registered = 0; registered < 2; registered++) {
+        if (registered)
+            OK(u_register(r.fd, IORING_REGISTER_BUFFERS, &v, 1));
+        struct { int op, fd; uint16_t how; int res, notice; } const t[] = {
+            { IORING_OP_SEND_ZC, s[0], U_VECTORIZED | U_FIXED_BUF, -EINVAL, 0 },
+            { IORING_OP_SEND_ZC, e, U_VECTORIZED | U_FIXED_BUF, -EINVAL, 0 },
+            { IORING_OP_SEND_ZC, -1, U_VECTORIZED | U_FIXED_BUF | U_REPORT_USAGE, -EINVAL, INT_MIN },
+            { IORING_OP_SEND_ZC, s[0], BUNDLE | U_REPORT_USAGE, -EINVAL, 0 },
+            { IORING_OP_SEND_ZC, s[0], U_VECTORIZED, -EOPNOTSUPP, 0 },
+            { IORING_OP_SEND_ZC, e, U_FIXED_BUF, -ENOTSOCK, 0 },
+            { U_OP_SENDMSG_ZC, e, U_FIXED_BUF, registered ? -ENOTSOCK : -EFAULT, 0 },
+            { U_OP_SENDMSG_ZC, s[0], U_FIXED_BUF, registered ? -EOPNOTSUPP : -EFAULT, 0 },
+            { U_OP_SENDMSG_ZC, e, 0, -ENOTSOCK, 0 },
+        };
+        for (unsigned i = 0; i < countof(t); i++) {
+            bool vector = t[i].how & U_VECTORIZED, message = t[i].op == U_OP_SENDMSG_ZC;
+            prep(ring_sqe(&r), t[i].op, t[i].fd, message ? (void *)&h : vector ? (void *)&w : m, message || vector ? 1 : 10, 0, i)->ioprio = t[i].how;
+            CHECK_EQ(ring_result(&r, i), t[i].res);
+            cqe_t c = ring_wait(&r);
+            CHECK_EQ(c.flags, U_CQE_NOTIF);
+            CHECK_EQ(c.res, t[i].notice);
+        }
+    }
+    OK(close(s[0]));
+    OK(close(s[1]));
+    OK(close(e));
+    ring_exit(&r);
+    OK(munmap(m, 4096));
 }
 
 // proves: IORING_OP_SEND_ZC, IORING_OP_SENDMSG_ZC, IORING_CQE_F_NOTIF

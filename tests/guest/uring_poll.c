@@ -270,6 +270,55 @@ TEST(several_on_one_file)
 }
 
 // proves: IORING_OP_POLL_REMOVE
+// Who came last is told first; a multishot stays where it is.
+TEST(the_newest_first)
+{
+    int p[2];
+    char b[8] = {0};
+    ring_init(&r, 8, 0);
+    OK(pipe(p));
+    for (int multi = 0; multi < 2; multi++) {
+        for (uint64_t i = 1; i <= 3; i++) {
+            if (multi)
+                add_multi(p[0], POLLIN, i);
+            else
+                add_poll(&r, p[0], POLLIN, i);
+            ring_submit(&r);
+        }
+        for (int again = 0; again <= multi; again++) {
+            put(p[1]);
+            for (uint64_t i = 3; i >= 1; i--)
+                expect(i, POLLIN, multi ? IORING_CQE_F_MORE : 0);
+            take(p[0]);
+        }
+    }
+    for (uint64_t i = 1; i <= 3; i++)
+        add_remove(i, 0)->flags = IOSQE_CQE_SKIP_SUCCESS;
+    ring_submit(&r);
+    for (uint64_t i = 1; i <= 3; i++)
+        expect(i, -ECANCELED, 0);
+    // Reads too: who got nothing enters anew, and so is the first next time.
+    static const int order[] = {4, 1, 3, 2};
+    for (int i = 1; i <= 4; i++)
+        ADD(&r, READ, p[0], b + i, 1, -1, i);
+    ring_submit(&r);
+    for (int i = 0; i < 4; i++) {
+        CHECK_EQ(write(p[1], &"abcd"[i], 1), 1);
+        expect(order[i], 1, 0);
+    }
+    CHECK_STR(b + 1, "bdca");
+    for (int i = 1; i <= 4; i++)
+        ADD(&r, READ, p[0], b + i, 1, -1, i);
+    ring_submit(&r);
+    CHECK_EQ(write(p[1], "abcd", 4), 4);
+    for (int i = 4; i >= 1; i--)
+        expect(i, 1, 0);
+    CHECK_STR(b + 1, "dcba");
+    OK(close(p[0]));
+    OK(close(p[1]));
+    ring_exit(&r);
+}
+
 TEST(removals)
 {
     int ev = OK(eventfd(0, 0));

@@ -162,6 +162,7 @@ internal sealed class EpollCaller : WaitEntry
     {
         _task = task;
         Exclusive = true;
+        GoesFirst = true;
     }
 
     public override bool OnWake(PollEvents events)

@@ -27,6 +27,9 @@ internal sealed partial class Ring
         return true;
     }
 
+    /// <summary>The task that alone may run this ring's work (DEFER_TASKRUN) has ended.</summary>
+    public bool LacksOwner => _defer && Volatile.Read(ref _issuer) is { IoUringEnded: true };
+
     /// <summary>Gets this ring's lock; a sender that holds its own ring's only tries.</summary>
     private bool TryVisit(bool waits)
     {

@@ -108,6 +108,7 @@ internal sealed partial class Ring
         _isRestricted = _restrictions is not null;
         _submitsPlainly &= !_isRestricted;
         Volatile.Write(ref _disabled, false);
+        _poller?.Wake();
         return 0;
     }
 

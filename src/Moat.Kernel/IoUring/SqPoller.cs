@@ -76,7 +76,8 @@ internal sealed class SqPoller
 
     private void Run()
     {
-        long started = HostClock.Now, lastWork = started, nap = NapNanoseconds;
+        // It begins asleep, unless there is something to do already.
+        long started = HostClock.Now, lastWork = started - _idle, nap = NapNanoseconds;
         while (true)
         {
             if (!TryGetRings(out Ring[] rings))

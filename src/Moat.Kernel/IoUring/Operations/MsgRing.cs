@@ -55,6 +55,8 @@ internal sealed class MsgRing : Operation
                 return request.Done(Errno.EBADF);
             request.Flags |= RequestFlags.NeedCleanup;
         }
+        if (target.LacksOwner)
+            return request.Done(Errno.EOWNERDEAD);
         FileDescription file = request.OtherFile!;
         file.AddReference();
         // With one ring's lock held the other's is only tried.

@@ -14,13 +14,16 @@ internal abstract class NetOperation : Operation
     public sealed override IssueStatus Issue(Request request, IssueFlags flags)
     {
         if (request.File is not Socket socket)
-            return request.Done(Errno.ENOTSOCK);
+            return request.Done(RefusesUnseen(request, flags, Errno.ENOTSOCK));
         IssueStatus status = Issue(request, socket, flags);
         // What was moved is told: the message is for the next request.
         if (status == IssueStatus.Done && request.Message is { } message)
             message.Done = 0;
         return status;
     }
+
+    /// <summary>The error of a file that the operation is not for, or the one that is told before.</summary>
+    protected virtual Errno RefusesUnseen(Request request, IssueFlags flags, Errno error) => error;
 
     /// <summary>What was moved counts, whatever became of the rest.</summary>
     protected static void FailInPart(Request request)

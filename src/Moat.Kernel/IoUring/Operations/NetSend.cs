@@ -231,8 +231,9 @@ internal sealed class SendZc(bool isMessage) : SendOperation
     /// <inheritdoc/>
     protected override Errno PrepareMessage(Request request, SocketMessage message)
     {
+        const RecvSendFlags FixedVector = RecvSendFlags.FIXED_BUF | RecvSendFlags.SEND_VECTORIZED;
         if (!isMessage)
-            return PreparePlain(request, message);
+            return (HowOf(request) & FixedVector) == FixedVector ? Errno.EINVAL : PreparePlain(request, message);
         ref IoUringSqe sqe = ref request.Sqe;
         if (sqe.addr2 != 0 || sqe.file_index != 0)
             return Errno.EINVAL;
@@ -242,17 +243,19 @@ internal sealed class SendZc(bool isMessage) : SendOperation
     /// <inheritdoc/>
     protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
     {
-        if (socket.SupportsZeroCopy)
-            return base.Issue(request, socket, flags);
-        // SENDMSG_ZC looks for the buffer before it looks at the socket, SEND_ZC after.
-        bool lacksBuffer = isMessage && (HowOf(request) & RecvSendFlags.FIXED_BUF) != 0 && !request.Ring.TryAssignBuffer(request, flags);
-        return request.Done(lacksBuffer ? Errno.EFAULT : Errno.EOPNOTSUPP);
+        return socket.SupportsZeroCopy ? base.Issue(request, socket, flags) : request.Done(RefusesUnseen(request, flags, Errno.EOPNOTSUPP));
     }
+
+    /// <summary>SENDMSG_ZC looks for the buffer before it looks at the socket, SEND_ZC after.</summary>
+    protected override Errno RefusesUnseen(Request request, IssueFlags flags, Errno error)
+        => isMessage && (HowOf(request) & RecvSendFlags.FIXED_BUF) != 0 && !request.Ring.TryAssignBuffer(request, flags) ? Errno.EFAULT : error;
 
     /// <inheritdoc/>
     public override void Cleanup(Request request)
     {
-        bool report = (HowOf(request) & RecvSendFlags.ZC_REPORT_USAGE) != 0;
+        // Flags that are refused as a whole ask for nothing.
+        RecvSendFlags how = HowOf(request);
+        bool report = (how & RecvSendFlags.ZC_REPORT_USAGE) != 0 && (how & ~KnownFlags) == 0;
         request.Ring.PostNotification(request, report ? unchecked((int)IoUringNetConst.IORING_NOTIF_USAGE_ZC_COPIED) : 0);
     }
 }
