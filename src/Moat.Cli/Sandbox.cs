@@ -57,7 +57,7 @@ internal static class Sandbox
             return Message.Fail(ExitCode.MoatFailure, $"cannot start in {options.WorkingDirectory}: {ErrnoText.Of(error)} ({error})");
         FdTable files = new();
         StandardStreams.Install(sentry, files);
-        error = sentry.Start(options, HostUser(), fs, files, new ResourceLimits());
+        error = sentry.Start(options, HostUser(), fs, files, ResourceLimits.OfCaller());
         if (error != Errno.OK)
             return CodeOf(options, new SentryExit(0, 0, error));
         List<PosixSignalRegistration> forwarding = [.. s_forwarded.Select(s => PosixSignalRegistration.Create(s.Signal, context =>

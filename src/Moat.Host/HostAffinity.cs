@@ -9,7 +9,6 @@ public static unsafe class HostAffinity
 
     // SAFETY: allocated once and never freed.
     private static readonly ulong* s_all = (ulong*)NativeMemory.AlignedAlloc(Bytes, 64);
-
     private static readonly int s_size;
 
     static HostAffinity()
@@ -17,6 +16,16 @@ public static unsafe class HostAffinity
         NativeMemory.Clear(s_all, Bytes);
         // SAFETY: the kernel writes at most so many bytes.
         s_size = Math.Max(0, (int)HostSyscall.Call(SYS_sched_getaffinity, 0, Bytes, (long)s_all));
+    }
+
+    /// <summary>Lets a thread run on the processors of a mask, at most 128 bytes. Returns 0 or -errno.</summary>
+    public static int Restrict(int tid, ReadOnlySpan<byte> mask)
+    {
+        fixed (byte* p = mask)
+        {
+            // SAFETY: the kernel reads so many bytes.
+            return (int)HostSyscall.CallQuick(SYS_sched_setaffinity, tid, mask.Length, (long)p);
+        }
     }
 
     /// <summary>The processors on which Moat may run, as it was at its start: a bit each, as many bytes as the kernel's own masks have.</summary>

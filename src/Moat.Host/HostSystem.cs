@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Moat.Host;
@@ -26,6 +27,26 @@ public static unsafe class HostSystem
         byte* buffer = stackalloc byte[6 * FieldSize];
         HostSyscall.CallQuick(63 /* uname */, (long)buffer);
         return Marshal.PtrToStringAnsi((nint)(buffer + FieldSize)) ?? "localhost";
+    }
+
+    /// <summary>One of the sentry's own limits (getrlimit(2)); false when the host does not tell.</summary>
+    public static bool TryGetLimit(int resource, out ulong current, out ulong maximum)
+    {
+        ulong* limit = stackalloc ulong[2];
+        bool told = HostSyscall.CallQuick(302 /* prlimit64 */, 0, resource, 0, (long)limit) == 0;
+        (current, maximum) = (limit[0], limit[1]);
+        return told;
+    }
+
+    /// <summary>The soft limit of descriptors of the process that started this one (/proc/PID/limits); the largest number when it is unknown or unlimited.</summary>
+    public static ulong GetParentFileLimit()
+    {
+        const string Name = "Max open files";
+        string text = HostText.Read(string.Create(CultureInfo.InvariantCulture, $"/proc/{HostSyscall.CallQuick(110 /* getppid */)}/limits"));
+        int at = text.IndexOf(Name, StringComparison.Ordinal);
+        ReadOnlySpan<char> rest = at < 0 ? default : text.AsSpan(at + Name.Length).TrimStart();
+        int end = rest.IndexOf(' ');
+        return ulong.TryParse(end < 0 ? rest : rest[..end], NumberStyles.None, CultureInfo.InvariantCulture, out ulong soft) ? soft : ulong.MaxValue;
     }
 
     /// <summary>The calling thread's id on the host.</summary>

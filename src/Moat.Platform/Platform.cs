@@ -331,6 +331,13 @@ public abstract class GuestThread : IDisposable
     /// </summary>
     public abstract void Interrupt();
 
+    /// <summary>
+    /// On which processors the guest's code may run, a bit each; null: on all. Any thread may call it. Platforms that do not choose let it run anywhere.
+    /// </summary>
+    public virtual void SetProcessors(byte[]? mask)
+    {
+    }
+
     /// <summary>Processor time that the guest's code has used, nanoseconds. Any thread may ask; 0 when it is not known.</summary>
     public virtual long GetCpuTime() => 0;
 

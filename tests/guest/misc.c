@@ -10,6 +10,7 @@
 #include <sys/time.h>
 #include <sys/times.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 
 TEST(getrandom_calls)
 {
@@ -180,6 +181,85 @@ TEST(affinity)
     CHECK(CPU_ISSET(cpu, &set));
     CHECK(node < 1024);
     CHECK(sched_getcpu() >= 0);
+}
+
+static void *has_affinity(void *wanted)
+{
+    cpu_set_t now;
+    CPU_ZERO(&now);
+    OK(sched_getaffinity(0, sizeof now, &now));
+    return CPU_EQUAL(&now, (cpu_set_t *)wanted) ? NULL : wanted;
+}
+
+// Threads run where they are told to, what they make does too, and nothing but the program changes that.
+TEST(affinity_stays)
+{
+    cpu_set_t all, now;
+    CPU_ZERO(&all);
+    OK(sched_getaffinity(0, sizeof all, &all));
+    int ends[2];
+    OK(pipe(ends));
+    for (int i = 0; i < 300; i++) {
+        char byte = 0;
+        OK(write(ends[1], &byte, 1));
+        OK(read(ends[0], &byte, 1));
+        CPU_ZERO(&now);
+        OK(sched_getaffinity(0, sizeof now, &now));
+        CHECK(CPU_EQUAL(&now, &all));
+    }
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &all))
+            continue;
+        cpu_set_t one;
+        CPU_ZERO(&one);
+        CPU_SET(cpu, &one);
+        OK(sched_setaffinity(0, sizeof one, &one));
+        for (int i = 0; i < 100; i++) {
+            unsigned told = 9999;
+            CHECK_EQ(sched_getcpu(), cpu);
+            OK(syscall(SYS_getcpu, &told, NULL, NULL));
+            CHECK_EQ(told, cpu);
+            sched_yield();
+        }
+        pthread_t t;
+        void *wrong;
+        CHECK_EQ(pthread_create(&t, NULL, has_affinity, &one), 0);
+        CHECK_EQ(pthread_join(t, &wrong), 0);
+        CHECK(wrong == NULL);
+        pid_t child = OK(fork());
+        if (child == 0)
+            _exit(has_affinity(&one) != NULL || sched_getcpu() != cpu);
+        int status;
+        OK(waitpid(child, &status, 0));
+        CHECK_EQ(status, 0);
+    }
+    OK(sched_setaffinity(0, sizeof all, &all));
+    OK(close(ends[0]));
+    OK(close(ends[1]));
+}
+
+TEST(real_time_policies)
+{
+    struct sched_param p = {.sched_priority = 7};
+    bool may = geteuid() == 0;
+    if (!may) {
+        CHECK_ERR(sched_setscheduler(0, SCHED_FIFO, &p), EPERM);
+        return;
+    }
+    OK(sched_setscheduler(0, SCHED_FIFO, &p));
+    CHECK_EQ(sched_getscheduler(0), SCHED_FIFO);
+    p.sched_priority = 0;
+    OK(sched_getparam(0, &p));
+    CHECK_EQ(p.sched_priority, 7);
+    CHECK_ERR(sched_setscheduler(0, SCHED_RR, &(struct sched_param){.sched_priority = 0}), EINVAL);
+    OK(sched_setscheduler(0, SCHED_OTHER, &(struct sched_param){.sched_priority = 0}));
+    OK(sched_getparam(0, &p));
+    CHECK_EQ(p.sched_priority, 0);
+    int before = OK(syscall(SYS_ioprio_get, 1, 0));
+    OK(syscall(SYS_ioprio_set, 1, 0, 1 << 13 | 3));
+    CHECK_EQ(syscall(SYS_ioprio_get, 1, 0), 1 << 13 | 3);
+    OK(syscall(SYS_ioprio_set, 1, 0, 3 << 13));
+    OK(syscall(SYS_ioprio_set, 1, 0, before));
 }
 
 TEST(scheduling)

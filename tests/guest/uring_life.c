@@ -175,3 +175,74 @@ TEST(exec_cancels_what_drains)
     OK(close(p[0]));
     OK(close(p[1]));
 }
+
+static int field(int fd, const char *name)
+{
+    char path[64], line[256];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    FILE *f = fopen(path, "r");
+    CHECK(f != NULL);
+    int value = -99;
+    while (fgets(line, sizeof line, f))
+        if (strncmp(line, name, strlen(name)) == 0)
+            value = atoi(line + strlen(name));
+    fclose(f);
+    return value;
+}
+
+// The polling thread has an id and a processor of its own.
+TEST(the_polling_thread)
+{
+    struct io_uring_params p = {.flags = IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF, .sq_thread_cpu = 1, .sq_thread_idle = 100};
+    if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+        SKIP("one processor");
+    struct ring r;
+    ring_init_params(&r, 8, &p);
+    add_nop(&r, 1);
+    ring_publish(&r);
+    CHECK_EQ(u_enter(r.fd, 1, 1, IORING_ENTER_SQ_WAKEUP | IORING_ENTER_GETEVENTS, NULL, 0), 1);
+    ring_wait(&r);
+    int thread = field(r.fd, "SqThread:");
+    CHECK(thread > 0 && thread != gettid() && thread != getpid());
+    CHECK_EQ(field(r.fd, "SqThreadCpu:"), 1);
+    unsigned long mask[16] = {0};
+    OK(syscall(SYS_sched_getaffinity, thread, sizeof mask, mask));
+    CHECK_EQ(mask[0], 2);
+    ring_exit(&r);
+}
+
+// Its process is gone: who still has the ring is told so.
+TEST(a_polled_ring_whose_process_ended)
+{
+    int ends[2];
+    OK(pipe(ends));
+    struct io_uring_params p = {.flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 100};
+    pid_t maker = OK(fork());
+    if (maker == 0) {
+        struct ring r;
+        ring_init_params(&r, 8, &p);
+        pid_t parent = getpid(), other = fork();
+        if (other == 0) {
+            while (getppid() == parent)
+                mt_sleep_us(1000);
+            mt_sleep_us(20000);
+            add_nop(&r, 1);
+            ring_publish(&r);
+            int wrong = u_enter(r.fd, 1, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0) != -1 || errno != EOWNERDEAD;
+            wrong |= (u_enter(r.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0) != -1 || errno != EOWNERDEAD) << 1;
+            wrong |= (ring_ready(&r) != 0) << 2;
+            wrong |= (field(r.fd, "SqThread:") != -1) << 3;
+            char byte = (char)wrong;
+            _exit(write(ends[1], &byte, 1) != 1);
+        }
+        _exit(other < 0);
+    }
+    int status;
+    OK(waitpid(maker, &status, 0));
+    CHECK_EQ(status, 0);
+    char byte = 99;
+    OK(close(ends[1]));
+    CHECK_EQ(OK(read(ends[0], &byte, 1)), 1);
+    CHECK_EQ(byte, 0);
+    OK(close(ends[0]));
+}

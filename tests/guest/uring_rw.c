@@ -628,3 +628,69 @@ TEST(direct_reads_of_the_program)
     OK(close(fd));
     OK(close(plain));
 }
+
+// What a disk asks of direct I/O, and which flags files of a disk, of memory and of /proc take.
+TEST(direct_io_is_aligned)
+{
+    struct ring r;
+    ring_init(&r, 8, 0);
+    char *b = OK(mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    int fd = open("direct", O_RDWR | O_CREAT | O_DIRECT, 0644);
+    if (fd < 0)
+        SKIP("no O_DIRECT here");
+    struct statx st;
+    OK(syscall(SYS_statx, fd, "", AT_EMPTY_PATH, 0x2000 | STATX_BASIC_STATS, &st));
+    if ((st.stx_mask & 0x2000) == 0)
+        SKIP("the file system does not tell what it asks for");
+    ADD(&r, WRITE, fd, b, 8192, 0, 1);
+    CHECK_EQ(ring_result(&r, 1), 8192);
+    for (int off = 1; off < 512; off = off * 3 + 1) {
+        ADD(&r, WRITE, fd, b + off, 4096, 0, 1);
+        CHECK_EQ(ring_result(&r, 1), -EINVAL);
+        ADD(&r, WRITE, fd, b, 4096, off, 1);
+        CHECK_EQ(ring_result(&r, 1), -EINVAL);
+        ADD(&r, WRITE, fd, b, off, 0, 1);
+        CHECK_EQ(ring_result(&r, 1), -EINVAL);
+        ADD(&r, READ, fd, b + off, 4096, 0, 1);
+        CHECK_EQ(ring_result(&r, 1), -EINVAL);
+        ADD(&r, READ, fd, b, 4096, off, 1);
+        CHECK_EQ(ring_result(&r, 1), -EINVAL);
+        ADD(&r, READ, fd, b, 4096, 8192 + off, 1);
+        CHECK_EQ(ring_result(&r, 1), 0);
+    }
+    ADD(&r, READ, fd, b + 512, 1024, 7680, 1);
+    CHECK_EQ(ring_result(&r, 1), 512);
+    OK(ftruncate(fd, 5000));
+    ADD(&r, READ, fd, b, 8192, 0, 1);
+    CHECK_EQ(ring_result(&r, 1), 5000);
+    OK(close(fd));
+    ring_exit(&r);
+}
+
+TEST(flags_by_kind_of_file)
+{
+    struct ring r;
+    ring_init(&r, 8, 0);
+    char b[64] = "";
+    uint64_t one = 1;
+    const int RWF_DONTCACHE_ = 0x80;
+    int fd = OK(open("plain", O_RDWR | O_CREAT, 0644)), proc = OK(open("/proc/self/stat", O_RDONLY)), ev = OK(eventfd(1, 0)), mem = OK(memfd_create("m", 0));
+    ADD(&r, WRITE, fd, b, 64, 0, 1)->rw_flags = RWF_DONTCACHE_;
+    CHECK_EQ(ring_result(&r, 1), 64);
+    ADD(&r, READ, fd, b, 64, 0, 1)->rw_flags = RWF_DONTCACHE_;
+    CHECK_EQ(ring_result(&r, 1), 64);
+    ADD(&r, WRITE, mem, b, 64, 0, 1)->rw_flags = RWF_DONTCACHE_;
+    CHECK_EQ(ring_result(&r, 1), -EOPNOTSUPP);
+    ADD(&r, READ, proc, b, 10, 0, 1)->rw_flags = RWF_NOWAIT;
+    CHECK_EQ(ring_result(&r, 1), -EOPNOTSUPP);
+    ADD(&r, WRITE, ev, &one, 8, 0, 1)->rw_flags = RWF_NOWAIT;
+    CHECK_EQ(ring_result(&r, 1), -EAGAIN);
+    ADD(&r, READ, ev, &one, 8, 0, 1)->rw_flags = RWF_NOWAIT;
+    CHECK_EQ(ring_result(&r, 1), 8);
+    CHECK_EQ(one, 1);
+    OK(close(fd));
+    OK(close(proc));
+    OK(close(ev));
+    OK(close(mem));
+    ring_exit(&r);
+}

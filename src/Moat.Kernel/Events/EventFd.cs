@@ -60,9 +60,14 @@ internal sealed class EventFd : AnonymousFile
         return to.CopyFrom(MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in value))) == sizeof(ulong) ? sizeof(ulong) : Errno.EFAULT;
     }
 
-    /// <summary>Adds to the count; EAGAIN when that overflows, EINVAL for ULLONG_MAX or not exactly 8 bytes.</summary>
+    /// <summary>
+    /// Adds to the count; EAGAIN when that overflows, EINVAL for ULLONG_MAX or not exactly 8 bytes. RWF_NOWAIT (only a
+    /// request of io_uring can have it) is EAGAIN unless the descriptor is non-blocking.
+    /// </summary>
     public override SysResult Write(IoVector from, ref long offset, RwFlags flags)
     {
+        if ((flags & RwFlags.RWF_NOWAIT) != 0 && !IsNonBlocking)
+            return Errno.EAGAIN;
         if (from.Remaining != sizeof(ulong))
             return Errno.EINVAL;
         ulong value = 0;

@@ -53,6 +53,8 @@ internal sealed class Inotify : AnonymousFile
         public int Size => HeaderSize + NameSize;
     }
 
+    public override bool SupportsNoWait => false;
+
     private Inotify(Sentry sentry, OpenFlags flags)
         : base(OpenFlags.O_RDONLY | flags, "inotify") => _sentry = sentry;
 

@@ -11,7 +11,7 @@ internal sealed partial class Ring
 
     /// <summary>
     /// io_uring_enter(2) on this ring; the flags are known ones. Returns how many SQEs were consumed, or an error: EBADFD (disabled),
-    /// EEXIST (another task's), and those of the wait when nothing was submitted.
+    /// EOWNERDEAD (its polling thread has ended), EEXIST (another task's), and those of the wait when nothing was submitted.
     /// </summary>
     public SysResult Enter(Task task, uint toSubmit, uint minComplete, IoUringEnter flags, ulong argument, ulong argumentSize)
     {
@@ -20,7 +20,10 @@ internal sealed partial class Ring
         int submitted = 0;
         if (_poller is not null)
         {
-            submitted = (int)EnterPolled(task, toSubmit, flags).Value;
+            SysResult polled = EnterPolled(task, toSubmit, flags);
+            if (polled.IsError)
+                return polled;
+            submitted = (int)polled.Value;
         }
         else if (toSubmit != 0)
         {

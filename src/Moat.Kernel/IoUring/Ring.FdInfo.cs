@@ -24,9 +24,8 @@ internal sealed partial class Ring
         text.Append(plain, $"CQEs:\t{cqTail - cqHead}\n");
         for (uint i = 0; i < cqes; i++)
             AppendCqe(text, memory, cqHead + i);
-        // The polling thread is the sentry's: it has no id or processor of the guest's.
-        const int None = -1;
-        text.Append(plain, $"SqThread:\t{(_poller is null ? None : _pollerTask!.Tid)}\nSqThreadCpu:\t{(_poller is null ? None : 0)}\n")
+        bool polls = _poller is { IsDead: false };
+        text.Append(plain, $"SqThread:\t{(polls ? _poller!.Id : -1)}\nSqThreadCpu:\t{(polls ? Math.Max(_poller!.Core, 0) : -1)}\n")
             .Append(plain, $"SqTotalTime:\t{(_poller?.TotalTime ?? 0) / 1000}\nSqWorkTime:\t{(_poller?.WorkTime ?? 0) / 1000}\n");
         AppendTables(text);
         text.Append("PollList:\n");

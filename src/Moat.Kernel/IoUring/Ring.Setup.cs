@@ -118,7 +118,7 @@ internal sealed partial class Ring
         return Errno.OK;
     }
 
-    /// <summary>SQPOLL, SQ_AFF and ATTACH_WQ. ENXIO, EINVAL.</summary>
+    /// <summary>SQPOLL, SQ_AFF and ATTACH_WQ. ENXIO, EINVAL, EAGAIN.</summary>
     private Errno Attach(Task task, in IoUringParams p)
     {
         bool polls = (Setup & IoUringSetup.SQPOLL) != 0;
@@ -139,7 +139,14 @@ internal sealed partial class Ring
         if (!polls)
             return Errno.OK;
         // Threads of one process share; another process gets one of its own.
-        _poller = poller is not null && poller.Process == task.Group ? poller : new SqPoller(task.Group, p.sq_thread_idle);
+        if (poller is null || poller.Process != task.Group || poller.IsDead)
+        {
+            int id = _sentry.Tasks.Allocate();
+            if (id < 0)
+                return Errno.EAGAIN;
+            poller = new SqPoller(task.Group, id, p.sq_thread_idle, (Setup & IoUringSetup.SQ_AFF) != 0 ? (int)p.sq_thread_cpu : -1);
+        }
+        _poller = poller;
         _pollerTask = task;
         task.AddRing(this);
         return Errno.OK;

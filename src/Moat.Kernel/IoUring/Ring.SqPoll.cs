@@ -20,6 +20,19 @@ internal sealed partial class Ring
         _sentry.UringThread.Schedule(this);
     }
 
+    /// <summary>On the polling thread: nobody submits here any more, and what was submitted is cancelled.</summary>
+    public void LosePoller()
+    {
+        SetNeedWakeup(true);
+        _lock.Enter();
+        if (!_released)
+        {
+            CancelEverything();
+            RunWork();
+        }
+        Unlock();
+    }
+
     /// <summary>True when the guest has published SQEs that are not taken, or work waits.</summary>
     public bool HasSubmissions => !IsDisabled && (_memory.SqTail != Volatile.Read(ref _sqHead) || HasWork);
 
@@ -51,12 +64,14 @@ internal sealed partial class Ring
             _memory.ClearSqFlags(SqRingFlags.NEED_WAKEUP);
     }
 
-    /// <summary>What io_uring_enter(2) does instead of submitting. EINTR.</summary>
+    /// <summary>What io_uring_enter(2) does instead of submitting. EOWNERDEAD.</summary>
     private SysResult EnterPolled(Task task, uint toSubmit, IoUringEnter flags)
     {
         const long LookAgain = 100_000;
+        if (_poller!.IsDead)
+            return Errno.EOWNERDEAD;
         if ((flags & IoUringEnter.SQ_WAKEUP) != 0)
-            _poller!.Wake();
+            _poller.Wake();
         if ((flags & IoUringEnter.SQ_WAIT) != 0)
         {
             while (_memory.SqTail - Volatile.Read(ref _sqHead) >= _memory.SqEntries)

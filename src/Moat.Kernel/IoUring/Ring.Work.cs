@@ -125,7 +125,7 @@ internal sealed partial class Ring
     }
 
     /// <summary>Who submitted it is gone: the thread, or with SQPOLL, where the process submits, all of its threads.</summary>
-    private bool HasEnded(Task task) => task.IoUringEnded && (_poller is null || _poller.Process.ThreadCount == 0);
+    private bool HasEnded(Task task) => task.IoUringEnded && (_poller is null || _poller.IsDead);
 
     private void RunOne(Request request)
     {

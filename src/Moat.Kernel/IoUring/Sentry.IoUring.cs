@@ -1,4 +1,5 @@
 using Moat.Kernel.IoUring;
+using Moat.Kernel.Tasks;
 
 namespace Moat.Kernel;
 
@@ -6,6 +7,7 @@ internal sealed partial class Sentry
 {
     private readonly Lock _ringsLock = new();
     private readonly List<Ring> _rings = [];
+    private readonly List<SqPoller> _pollers = [];
     private readonly RingStatistics _endedRings = new();
 
     /// <summary>Most threads that io_uring requests may use.</summary>
@@ -47,6 +49,42 @@ internal sealed partial class Sentry
                 all.Add(ring.Statistics);
         }
         return all;
+    }
+
+    /// <summary>The polling thread with an id, or null.</summary>
+    internal SqPoller? FindPoller(int id)
+    {
+        lock (_ringsLock)
+            return _pollers.Find(p => p.Id == id);
+    }
+
+    /// <summary>The polling threads of a process end with it, or with its program.</summary>
+    internal void EndPollers(ThreadGroup process)
+    {
+        // A process's own are there: it does not make rings while it ends.
+        if (_pollers.Count == 0)
+            return;
+        lock (_ringsLock)
+        {
+            foreach (SqPoller poller in _pollers)
+            {
+                if (poller.Process == process)
+                    poller.Die();
+            }
+        }
+    }
+
+    internal void AddPoller(SqPoller poller)
+    {
+        lock (_ringsLock)
+            _pollers.Add(poller);
+    }
+
+    internal void RemovePoller(SqPoller poller)
+    {
+        lock (_ringsLock)
+            _pollers.Remove(poller);
+        Tasks.Free(poller.Id);
     }
 
     internal void AddRing(Ring ring)

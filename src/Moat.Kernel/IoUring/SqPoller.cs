@@ -22,16 +22,32 @@ internal sealed class SqPoller
     private readonly List<Ring> _leaving = [];
     private Ring[]? _known;
     private Thread? _thread;
+    private volatile bool _dead;
 
-    /// <summary>Makes one that sleeps after <paramref name="idleMilliseconds"/> without work; 0: after a second.</summary>
-    public SqPoller(ThreadGroup process, uint idleMilliseconds)
+    /// <summary>
+    /// Makes one that sleeps after <paramref name="idleMilliseconds"/> without work (0: after a second), with a thread id <paramref name="id"/> of
+    /// the sandbox. <paramref name="core"/>: the processor that the program asked for; negative: any.
+    /// </summary>
+    public SqPoller(ThreadGroup process, int id, uint idleMilliseconds, int core)
     {
         Process = process;
+        Id = id;
+        Core = core;
         _idle = (idleMilliseconds == 0 ? 1000L : idleMilliseconds) * 1_000_000;
+        process.Sentry.AddPoller(this);
     }
 
     /// <summary>Whose rings it serves.</summary>
     public ThreadGroup Process { get; }
+
+    /// <summary>What the sandbox knows the thread by.</summary>
+    public int Id { get; }
+
+    /// <summary>The processor that the program wants it on (IORING_SETUP_SQ_AFF), or -1. The sentry's threads run where a core is free.</summary>
+    public int Core { get; }
+
+    /// <summary>Its process has ended, or executes another program, and it with that: nobody submits what is in its rings.</summary>
+    public bool IsDead => _dead || Process.ThreadCount == 0;
 
     /// <summary>How long it has run, and how long it has had work, nanoseconds.</summary>
     public long TotalTime { get; private set; }
@@ -71,6 +87,13 @@ internal sealed class SqPoller
         _parker.Wake();
     }
 
+    /// <summary>Its process ends, or executes another program.</summary>
+    public void Die()
+    {
+        _dead = true;
+        _parker.Wake();
+    }
+
     /// <summary>There is something to submit.</summary>
     public void Wake() => _parker.Wake();
 
@@ -82,6 +105,13 @@ internal sealed class SqPoller
         {
             if (!TryGetRings(out Ring[] rings))
                 return;
+            if (_dead)
+            {
+                foreach (Ring ring in rings)
+                    ring.LosePoller();
+                WaitForEnd(rings);
+                continue;
+            }
             long before = HostClock.Now;
             bool worked = false;
             foreach (Ring ring in rings)
@@ -124,13 +154,20 @@ internal sealed class SqPoller
         return found || SpinBudget.Fits;
     }
 
+    /// <summary>Dead: only the end of a ring is news.</summary>
+    private void WaitForEnd(Ring[] rings)
+    {
+        while (rings == Volatile.Read(ref _rings))
+            _parker.Wait(long.MaxValue);
+    }
+
     private void Sleep(Ring[] rings)
     {
         foreach (Ring ring in rings)
             ring.SetNeedWakeup(true);
         // A program that does not see the flag has published its tail before: one of both sees the other.
         Interlocked.MemoryBarrier();
-        if (!AnySubmissions(rings) && rings == Volatile.Read(ref _rings))
+        if (!_dead && !AnySubmissions(rings) && rings == Volatile.Read(ref _rings))
             _parker.Wait(long.MaxValue);
         foreach (Ring ring in rings)
             ring.SetNeedWakeup(false);
@@ -159,7 +196,10 @@ internal sealed class SqPoller
                 ring.LeftPoller();
             _leaving.Clear();
             if (rings.Length == 0)
+            {
                 _thread = null;
+                Process.Sentry.RemovePoller(this);
+            }
         }
         return rings.Length != 0;
     }

@@ -36,18 +36,30 @@ internal static class SchedulerSyscalls
     [Syscall(204, "sched_getaffinity", Support.Full)]
     public static SysResult GetAffinity(Task task, int pid, uint length, UserPtr mask)
     {
+        scoped ReadOnlySpan<byte> bits = HostAffinity.Ours;
+        Span<byte> one = stackalloc byte[128];
         if (length * 8UL < (ulong)Environment.ProcessorCount || (length & 7) != 0)
             return Errno.EINVAL;
-        if (Find(task, pid) is not { } target)
+        if (Find(task, pid) is { } target)
+            bits = target.Affinity ?? bits;
+        else if (task.Sentry.FindPoller(pid) is not { } poller)
             return Errno.ESRCH;
-        ReadOnlySpan<byte> bits = target.Affinity is { } chosen ? chosen : HostAffinity.Ours;
+        else if (poller.Core >= 0)
+            bits = Only(poller.Core, one[..bits.Length]);
         int given = (int)Math.Min(length, (uint)bits.Length);
         Errno error = task.Mm.CopyOut(mask, bits[..given]);
         return error != Errno.OK ? error : given;
     }
 
+    private static ReadOnlySpan<byte> Only(int core, Span<byte> bits)
+    {
+        bits.Clear();
+        bits[core / 8] = (byte)(1 << (core % 8));
+        return bits;
+    }
+
     /// <summary>sched_setaffinity(2).</summary>
-    [Syscall(203, "sched_setaffinity", Support.Partial, Note = "checked, kept and reported; the host's scheduler is not told")]
+    [Syscall(203, "sched_setaffinity", Support.Full)]
     public static SysResult SetAffinity(Task task, int pid, uint length, UserPtr mask)
     {
         ReadOnlySpan<byte> ours = HostAffinity.Ours;
@@ -58,11 +70,14 @@ internal static class SchedulerSyscalls
             return error;
         if (Find(task, pid) is not { } target)
             return Errno.ESRCH;
+        if (!MayChange(task, target))
+            return Errno.EPERM;
         for (int i = 0; i < ours.Length; i++)
             wanted[i] &= ours[i];
         if (!wanted.ContainsAnyExcept((byte)0))
             return Errno.EINVAL;
-        target.Affinity = wanted.ToArray();
+        target.Affinity = wanted.SequenceEqual(ours) ? null : wanted.ToArray();
+        target.Thread.SetProcessors(target.Affinity);
         return 0;
     }
 
@@ -72,7 +87,7 @@ internal static class SchedulerSyscalls
         => pid < 0 ? Errno.EINVAL : Find(task, pid) is { } target ? target.SchedulerPolicy : Errno.ESRCH;
 
     /// <summary>sched_setscheduler(2).</summary>
-    [Syscall(144, "sched_setscheduler", Support.Partial, Note = "SCHED_OTHER, _BATCH and _IDLE are kept; real-time policies: EPERM")]
+    [Syscall(144, "sched_setscheduler", Support.Partial, Note = "kept and reported; the host's scheduler is not told; SCHED_DEADLINE: EPERM")]
     public static SysResult SetScheduler(Task task, int pid, int policy, UserPtr<int> parameter)
     {
         if (policy < 0)
@@ -90,7 +105,7 @@ internal static class SchedulerSyscalls
     {
         if (pid < 0 || parameter.IsNull)
             return Errno.EINVAL;
-        return Find(task, pid) is null ? Errno.ESRCH : task.Mm.Write(parameter, 0);
+        return Find(task, pid) is { } target ? task.Mm.Write(parameter, target.SchedulerPriority) : Errno.ESRCH;
     }
 
     /// <summary>sched_get_priority_max(2).</summary>
@@ -125,6 +140,7 @@ internal static class SchedulerSyscalls
             Policy = (uint)(target.SchedulerPolicy & ~SCHED_RESET_ON_FORK),
             Flags = (target.SchedulerPolicy & SCHED_RESET_ON_FORK) != 0 ? 1UL : 0,
             Nice = target.Nice,
+            Priority = (uint)target.SchedulerPriority,
             UtilMax = 1024,
         };
         return task.Mm.CopyOut(
@@ -132,7 +148,7 @@ internal static class SchedulerSyscalls
     }
 
     /// <summary>sched_setattr(2).</summary>
-    [Syscall(314, "sched_setattr", Support.Partial, Note = "SCHED_OTHER, _BATCH and _IDLE with a nice value are kept; others: EPERM")]
+    [Syscall(314, "sched_setattr", Support.Partial, Note = "kept and reported; the host's scheduler is not told; SCHED_DEADLINE: EPERM")]
     public static SysResult SetAttr(Task task, int pid, UserPtr<SchedulerAttributes> attributes, uint flags)
     {
         if (attributes.IsNull || pid < 0 || flags != 0)
@@ -149,13 +165,14 @@ internal static class SchedulerSyscalls
             return error;
         if (value.Policy > int.MaxValue || value.Flags > 0x7f || Find(task, pid) is not { } target)
             return value.Policy > int.MaxValue || value.Flags > 0x7f ? Errno.EINVAL : Errno.ESRCH;
-        error = CheckPolicy((int)value.Policy, (int)value.Priority);
+        error = CheckPolicy(task, target, (int)value.Policy, (int)value.Priority);
         if (error != Errno.OK)
             return error;
         int nice = Math.Clamp(value.Nice, -20, 19);
         if (nice < target.Nice && !MayRaise(target, nice))
             return Errno.EPERM;
         target.SchedulerPolicy = (int)value.Policy | ((value.Flags & 1) != 0 ? SCHED_RESET_ON_FORK : 0);
+        target.SchedulerPriority = (int)value.Priority;
         target.Nice = nice;
         return 0;
     }
@@ -244,16 +261,24 @@ internal static class SchedulerSyscalls
         if (Find(task, pid) is not { } target)
             return Errno.ESRCH;
         int wanted = policy ?? target.SchedulerPolicy;
-        error = CheckPolicy(wanted & ~SCHED_RESET_ON_FORK, priority);
-        if (error == Errno.OK)
-            target.SchedulerPolicy = wanted;
-        return error;
+        error = CheckPolicy(task, target, wanted & ~SCHED_RESET_ON_FORK, priority);
+        if (error != Errno.OK)
+            return error;
+        (target.SchedulerPolicy, target.SchedulerPriority) = (wanted, priority);
+        return 0;
     }
 
-    private static Errno CheckPolicy(int policy, int priority) => policy switch
+    /// <summary>One's own threads, or with CAP_SYS_NICE any.</summary>
+    private static bool MayChange(Task task, Task target)
+        => task.Credentials.Has(Capability.CAP_SYS_NICE) || task.Credentials.EffectiveUid == target.Credentials.EffectiveUid
+            || task.Credentials.EffectiveUid == target.Credentials.Uid;
+
+    private static Errno CheckPolicy(Task task, Task target, int policy, int priority) => policy switch
     {
         SCHED_NORMAL or SCHED_BATCH or SCHED_IDLE => priority == 0 ? Errno.OK : Errno.EINVAL,
-        SCHED_FIFO or SCHED_RR => priority is >= 1 and <= 99 ? Errno.EPERM : Errno.EINVAL,
+        SCHED_FIFO or SCHED_RR => priority is < 1 or > 99 ? Errno.EINVAL
+            : task.Credentials.Has(Capability.CAP_SYS_NICE) || (ulong)priority <= target.Group.Limits.Get(Resource.RLIMIT_RTPRIO).Current
+                ? Errno.OK : Errno.EPERM,
         SCHED_DEADLINE => priority == 0 ? Errno.EPERM : Errno.EINVAL,
         _ => Errno.EINVAL,
     };

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Text;
 using Moat.Host;
@@ -86,10 +87,15 @@ internal static class SystemSyscalls
     }
 
     /// <summary>getcpu(2). Guests come here only without a vDSO.</summary>
-    [Syscall(309, "getcpu", Support.Partial, Note = "the processor on which the sentry runs")]
+    [Syscall(309, "getcpu", Support.Partial, Note = "the processor on which the sentry runs, or one of those that the thread may use")]
     public static SysResult GetCpu(Task task, UserPtr<uint> processor, UserPtr<uint> node, UserPtr cache)
     {
         (uint cpu, uint home) = HostSystem.GetCpu();
+        if (task.Affinity is { } mask && (cpu / 8 >= mask.Length || (mask[cpu / 8] >> (int)(cpu % 8) & 1) == 0))
+        {
+            int first = mask.AsSpan().IndexOfAnyExcept((byte)0);
+            cpu = (uint)((first * 8) + BitOperations.TrailingZeroCount((uint)mask[first]));
+        }
         if (!processor.IsNull && task.Mm.Write(processor, cpu) != Errno.OK)
             return Errno.EFAULT;
         return node.IsNull ? 0 : task.Mm.Write(node, home);

@@ -1,3 +1,5 @@
+using Moat.Host;
+
 namespace Moat.Kernel.Tasks;
 
 /// <summary>The sixteen limits of a process (getrlimit(2)).</summary>
@@ -19,6 +21,26 @@ internal sealed class ResourceLimits
         _limits[(int)Resource.RLIMIT_MSGQUEUE] = new ResourceLimit { Current = 819200, Maximum = 819200 };
         _limits[(int)Resource.RLIMIT_NICE] = default;
         _limits[(int)Resource.RLIMIT_RTPRIO] = default;
+    }
+
+    /// <summary>
+    /// Those that Moat was started with, where they bound what a guest has and not what the sentry does: a program sees what it would see without
+    /// Moat. The runtime has raised the soft limit of descriptors before anybody could look; whoever started Moat still has it.
+    /// </summary>
+    public static ResourceLimits OfCaller()
+    {
+        const ulong MostFiles = 1 << 20;
+        ResourceLimits limits = new();
+        foreach (Resource r in (ReadOnlySpan<Resource>)[Resource.RLIMIT_STACK, Resource.RLIMIT_CORE, Resource.RLIMIT_NPROC, Resource.RLIMIT_NOFILE,
+            Resource.RLIMIT_MEMLOCK, Resource.RLIMIT_SIGPENDING, Resource.RLIMIT_MSGQUEUE, Resource.RLIMIT_NICE, Resource.RLIMIT_RTPRIO])
+        {
+            if (HostSystem.TryGetLimit((int)r, out ulong current, out ulong maximum))
+                limits._limits[(int)r] = new ResourceLimit { Current = current, Maximum = maximum };
+        }
+        ref ResourceLimit files = ref limits._limits[(int)Resource.RLIMIT_NOFILE];
+        files.Maximum = Math.Min(files.Maximum, MostFiles);
+        files.Current = Math.Min(Math.Min(files.Current, HostSystem.GetParentFileLimit()), files.Maximum);
+        return limits;
     }
 
     /// <summary>One limit.</summary>

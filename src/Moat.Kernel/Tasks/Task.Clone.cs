@@ -144,6 +144,7 @@ internal sealed partial class Task
             TimerSlack = TimerSlack,
             Nice = Nice,
             SchedulerPolicy = SchedulerPolicy,
+            SchedulerPriority = SchedulerPriority,
             IoPriority = IoPriority,
             Affinity = Affinity,
         };
@@ -152,6 +153,8 @@ internal sealed partial class Task
             child.AlternateStack = AlternateStack;
         child.SetName(Name);
         child.ShareConfinement(this);
+        if (Affinity is not null)
+            thread.SetProcessors(Affinity);
         CopyRegistersTo(child, in request);
         return child;
     }

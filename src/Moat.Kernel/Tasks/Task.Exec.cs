@@ -26,6 +26,7 @@ internal sealed partial class Task
                 return Errno.EAGAIN;
             }
         }
+        Sentry.EndPollers(Group);
         EndIoUring(exec: true);
         LeaveMemory();
         BecomeLeader();
@@ -74,6 +75,8 @@ internal sealed partial class Task
             Mm.Space.Kill();
         GuestThread old = Thread;
         Thread = thread;
+        if (Affinity is not null)
+            thread.SetProcessors(Affinity);
         Mm = image.Memory;
         Group.AddEnded((old.GetCpuTime(), 0), default);
         old.Dispose();

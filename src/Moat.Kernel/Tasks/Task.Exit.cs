@@ -24,6 +24,8 @@ internal sealed partial class Task
     /// <summary>Everything that the end of a thread does in guest memory and with what it shares (exit(2)).</summary>
     private void Exit()
     {
+        if (Group.IsExiting || Group.ThreadCount == 1)
+            Sentry.EndPollers(Group);
         EndIoUring(exec: false);
         LeaveMemory();
         EndTimes();

@@ -87,10 +87,13 @@ internal sealed partial class Task
     /// <summary>SCHED_ number, with SCHED_RESET_ON_FORK (sched_setscheduler(2)). Kept, not acted upon.</summary>
     public int SchedulerPolicy { get; set; }
 
+    /// <summary>Priority under a real-time policy, 1 to 99; else 0. Kept, not acted upon.</summary>
+    public int SchedulerPriority { get; set; }
+
     /// <summary>Class and level (ioprio_set(2)). Kept, not acted upon.</summary>
     public int IoPriority { get; set; }
 
-    /// <summary>The processors that the guest chose (sched_setaffinity(2)), or null: all. Kept, not acted upon.</summary>
+    /// <summary>The processors that the guest chose (sched_setaffinity(2)), or null: all.</summary>
     public byte[]? Affinity { get; set; }
 
     /// <summary>prctl PR_SET_TIMERSLACK, nanoseconds. Waits here have none.</summary>

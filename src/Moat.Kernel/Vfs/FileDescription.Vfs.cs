@@ -118,6 +118,9 @@ internal abstract partial class FileDescription
     /// <summary>RWF_NOWAIT is honoured; else preadv2(2) with it is EOPNOTSUPP.</summary>
     public virtual bool SupportsNoWait => true;
 
+    /// <summary>RWF_DONTCACHE is taken: the file system has a page cache that data can be dropped from. The host answers for its own files.</summary>
+    public virtual bool SupportsUncached => HostDescriptor >= 0;
+
     /// <summary>A host descriptor whose bytes are this file's, for copying on the host (copy_file_range, sendfile); -1: none.</summary>
     public virtual int HostDescriptor => -1;
 }

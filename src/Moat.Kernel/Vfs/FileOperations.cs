@@ -28,7 +28,7 @@ internal static partial class FileOperations
         // Atomic writes need a block device that has them and O_DIRECT; uncached I/O a file system that has it.
         if ((flags & RwFlags.RWF_ATOMIC) != 0 && (!write || file.HostDescriptor < 0))
             return Errno.EOPNOTSUPP;
-        return (flags & RwFlags.RWF_DONTCACHE) != 0 && file.HostDescriptor < 0 ? Errno.EOPNOTSUPP : Errno.OK;
+        return (flags & RwFlags.RWF_DONTCACHE) != 0 && !file.SupportsUncached ? Errno.EOPNOTSUPP : Errno.OK;
     }
 
     /// <summary>

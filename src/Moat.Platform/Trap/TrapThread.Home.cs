@@ -10,11 +10,31 @@ public sealed unsafe partial class TrapThread
     private const int Away = 8, AtHome = 64, Stay = 4096;
 
     private int _home = -1, _without, _handoffsAtHome;
+    private byte[]? _processors;
+
+    /// <inheritdoc/>
+    public override void SetProcessors(byte[]? mask)
+    {
+        Volatile.Write(ref _processors, mask);
+        Loosen();
+    }
+
+    // Lets the guest's half run wherever it may.
+    private void Loosen()
+    {
+        // A number that is nobody's any more may be somebody else's.
+        if ((Volatile.Read(ref _state) & Gone) != 0)
+            return;
+        if (Volatile.Read(ref _processors) is { } mask)
+            HostAffinity.Restrict(_tid, mask);
+        else
+            HostAffinity.Unpin(_tid);
+    }
 
     /// <summary>A hand-off without a permit is about to begin.</summary>
     private void CountSlow()
     {
-        if (_home < 0 && ++_without >= Away)
+        if (_home < 0 && ++_without >= Away && _processors is null)
             GoHome(HomeCores.Choose(HostAffinity.Current));
     }
 
@@ -23,7 +43,7 @@ public sealed unsafe partial class TrapThread
     {
         if (++_handoffsAtHome % AtHome != 0)
             return false;
-        if (_handoffsAtHome >= Stay)
+        if (_handoffsAtHome >= Stay || _processors is not null)
             LeaveHome();
         return CoreBudget.HasRoom;
     }
@@ -31,8 +51,7 @@ public sealed unsafe partial class TrapThread
     private void GoHome(int core)
     {
         _without = _handoffsAtHome = 0;
-        // A number that is nobody's any more may be somebody else's.
-        if ((Volatile.Read(ref _state) & Gone) == 0)
+        if (_processors is null && (Volatile.Read(ref _state) & Gone) == 0)
             HostAffinity.Pin(_tid, core);
         HostAffinity.Pin(0, core);
         _home = core;
@@ -48,8 +67,7 @@ public sealed unsafe partial class TrapThread
         _home = -1;
         _without = 0;
         HostAffinity.Unpin(0);
-        if ((Volatile.Read(ref _state) & Gone) == 0)
-            HostAffinity.Unpin(_tid);
+        Loosen();
     }
 
     /// <summary>The pair wakes up: at home, if nobody else is there.</summary>

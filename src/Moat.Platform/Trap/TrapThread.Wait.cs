@@ -143,7 +143,7 @@ public sealed unsafe partial class TrapThread
         uint seen;
         if (spin)
         {
-            if (SlotExchange.SharesCore(_slot))
+            if (_processors is null && SlotExchange.SharesCore(_slot))
                 HostAffinity.SendAway(_tid);
             for (var i = 1; i <= SpinChunks && CoreBudget.Fits && (i % CrowdCheck != 0 || !CoreBudget.IsCrowded); i++)
             {

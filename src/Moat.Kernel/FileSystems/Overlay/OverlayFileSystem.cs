@@ -42,6 +42,12 @@ internal sealed class OverlayFileSystem : TmpFileSystem
 
     public override bool HasSeals => false;
 
+    /// <summary>Almost every disk's.</summary>
+    public override uint DirectAlignment => 512;
+
+    /// <summary>ext4's, with blocks of 4 KiB.</summary>
+    public override long MaxFileSize => (1L << 44) - 4096;
+
     public override ulong NextNumber() => FirstNumber + base.NextNumber();
 
     public override Errno GetStatFs(out StatFs stat)

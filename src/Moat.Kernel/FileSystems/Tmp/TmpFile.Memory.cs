@@ -25,4 +25,7 @@ internal sealed partial class TmpFile
 
     /// <summary>As on tmpfs; files of an overlay answer as those of a disk do.</summary>
     public override bool SupportsNoWait => !inode.Tmp.HasSeals;
+
+    /// <inheritdoc cref="SupportsNoWait"/>
+    public override bool SupportsUncached => !inode.Tmp.HasSeals;
 }

@@ -23,6 +23,9 @@ internal sealed partial class TmpFile(TmpRegular inode, OpenFlags flags) : FileD
 
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
+        // At the end of a file there is nothing to read from a disk.
+        if (IsUnaligned(to, offset) && offset < inode.Size)
+            return Errno.EINVAL;
         SysResult result = inode.Read(to, ref offset);
         if ((Flags & OpenFlags.O_NOATIME) == 0)
             inode.Accessed();
@@ -32,11 +35,17 @@ internal sealed partial class TmpFile(TmpRegular inode, OpenFlags flags) : FileD
     public override SysResult Write(IoVector from, ref long offset, RwFlags flags)
     {
         bool append = ((Flags & OpenFlags.O_APPEND) != 0 && (flags & RwFlags.RWF_NOAPPEND) == 0) || (flags & RwFlags.RWF_APPEND) != 0;
+        if (IsUnaligned(from, append ? inode.Size : offset))
+            return Errno.EINVAL;
         SysResult result = inode.Write(from, ref offset, append);
         if (result.Value > 0)
             inode.Modified(keepsSetIds: false);
         return result;
     }
+
+    /// <summary>True when O_DIRECT does not go there (open(2)).</summary>
+    private bool IsUnaligned(IoVector vector, long offset)
+        => (Flags & OpenFlags.O_DIRECT) != 0 && (((ulong)offset | vector.GetAlignment()) & (inode.Tmp.DirectAlignment - 1)) != 0;
 
     public override Errno GetCacheCounts(in CacheRange range, out CacheCounts counts)
     {

@@ -34,6 +34,12 @@ internal class TmpFileSystem : FileSystem
     /// <summary>F_GET_SEALS works on its files, as on tmpfs; on other file systems it is EINVAL.</summary>
     public virtual bool HasSeals => true;
 
+    /// <summary>It stands for a disk's: what O_DIRECT asks of places, lengths and memory, bytes. 1: memory, which asks nothing.</summary>
+    public virtual uint DirectAlignment => 1;
+
+    /// <summary>The largest file, bytes.</summary>
+    public virtual long MaxFileSize => long.MaxValue;
+
     /// <summary>Where pages come from.</summary>
     public FrameAllocator Frames { get; }
 

@@ -92,6 +92,11 @@ internal abstract partial class TmpInode : Inode
                 Mask = StatxMask.STATX_BTIME,
             };
         }
+        if (IsRegular && Tmp.DirectAlignment > 1)
+        {
+            stat.Mask |= StatxMask.STATX_DIOALIGN;
+            stat.DioMemoryAlign = stat.DioOffsetAlign = Tmp.DirectAlignment;
+        }
         return Errno.OK;
     }
 

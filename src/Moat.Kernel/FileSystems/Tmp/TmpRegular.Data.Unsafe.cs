@@ -47,7 +47,7 @@ internal unsafe partial class TmpRegular
             return 0;
         _data.EnterWrite();
         long start = append ? _size : offset;
-        long left = (long)Math.Min(from.Remaining, (ulong)(long.MaxValue - start));
+        long left = (long)Math.Min(from.Remaining, (ulong)Math.Max(Tmp.MaxFileSize - start, 0));
         Errno error = left == 0 ? Errno.EFBIG : MayWrite(start, ref left);
         long done = 0;
         while (error == Errno.OK && done < left)

@@ -7,6 +7,8 @@ internal partial class TmpRegular
     /// <summary>ftruncate(2). EPERM (seals).</summary>
     public Errno SetSize(long size)
     {
+        if (size > Tmp.MaxFileSize)
+            return Errno.EFBIG;
         Errno error = Errno.OK;
         _data.EnterWrite();
         if (size < _size ? (_seals & Seals.F_SEAL_SHRINK) != 0 : size > _size && (_seals & Seals.F_SEAL_GROW) != 0)
@@ -35,6 +37,8 @@ internal partial class TmpRegular
         if (action is not (0 or FallocFlags.FALLOC_FL_PUNCH_HOLE or FallocFlags.FALLOC_FL_ZERO_RANGE))
             return Errno.EOPNOTSUPP;
         ulong start = (ulong)offset, end = start + (ulong)length;
+        if (end > (ulong)Tmp.MaxFileSize)
+            return Errno.EFBIG;
         // More than the machine has: refused before page after page is looked for.
         if (action != FallocFlags.FALLOC_FL_PUNCH_HOLE && (ulong)length > Math.Min(Tmp.Frames.StorageLimit, s_machine))
             return Errno.ENOSPC;

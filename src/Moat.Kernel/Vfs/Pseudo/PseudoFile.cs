@@ -36,6 +36,8 @@ internal sealed class PseudoFileDescription(PseudoFile inode, in Caller opener, 
 
     public override bool CanSpliceFrom => false;
 
+    public override bool SupportsNoWait => false;
+
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
         lock (_lock)
