@@ -116,6 +116,16 @@ static void map_again(struct io_uring_params *p)
 }
 
 // proves: IORING_REGISTER_RESIZE_RINGS
+TEST(the_index_array_is_not_told_twice)
+{
+    ring_init(&r, 8, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
+    CHECK(r.p.sq_off.array != 0);
+    struct io_uring_params p = {.sq_entries = 16};
+    CHECK_EQ(resize(&p), 0);
+    CHECK_EQ(p.sq_off.array, 0);
+    ring_drop(&r);
+}
+
 TEST(other_sizes)
 {
     struct io_uring_params p = {.sq_entries = 32};

@@ -1,6 +1,7 @@
 // Registered files and buffers with tags, sparse tables, updates, cloning, allocation ranges, descriptors made of registered
 // files; registered ring descriptors; personalities; restrictions; limits of workers; clocks; queries.
 #include "uring.h"
+#include <sys/resource.h>
 
 #define PAGE 4096ul
 #define REGISTER_CLOCK 29
@@ -436,6 +437,17 @@ TEST(limits_of_workers)
     OK(u_register(r.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, n, 2));
     CHECK_EQ(n[0], 3);
     CHECK_EQ(n[1], 5);
+    // No more than the user may have processes.
+    struct rlimit most;
+    OK(getrlimit(RLIMIT_NPROC, &most));
+    if (most.rlim_cur < INT_MAX) {
+        n[0] = n[1] = INT_MAX;
+        OK(u_register(r.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, n, 2));
+        n[0] = n[1] = 0;
+        OK(u_register(r.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, n, 2));
+        CHECK_EQ(n[0], most.rlim_cur);
+        CHECK_EQ(n[1], most.rlim_cur);
+    }
     n[0] = ~0u;
     CHECK_ERR(u_register(r.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, n, 2), EINVAL);
     CHECK_ERR(u_register(r.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, n, 1), EINVAL);

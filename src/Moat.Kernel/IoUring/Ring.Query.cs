@@ -123,8 +123,9 @@ internal sealed partial class Ring
             return e;
         if (limits[0] > int.MaxValue || limits[1] > int.MaxValue)
             return Errno.EINVAL;
-        limits[0] = (uint)_workers.ExchangeLimit(0, (int)limits[0]);
-        limits[1] = (uint)_workers.ExchangeLimit(1, (int)limits[1]);
+        int most = MostProcesses(task);
+        limits[0] = (uint)_workers.ExchangeLimit(0, Math.Min((int)limits[0], most));
+        limits[1] = (uint)_workers.ExchangeLimit(1, Math.Min((int)limits[1], most));
         return task.Mm.CopyOut(argument, bytes);
     }
 

@@ -99,6 +99,8 @@ internal sealed partial class Ring
             p.sq_entries = layout.SqEntries;
             p.cq_entries = layout.CqEntries;
             memory!.DescribeTo(ref p);
+            // Where the index array is, 6.18 tells only at set-up.
+            p.sq_off.array = 0;
             e = task.Mm.Write(at, p);
             if (e == Errno.OK)
                 e = Exchange(ref memory, ref ring, ref sqes);

@@ -29,9 +29,6 @@ internal sealed partial class Ring : AnonymousFile
     /// <summary>Bytes that count, but for registered buffers: each has its own.</summary>
     private ulong _charged;
 
-    /// <summary>Workers of one ring that may wait for ever.</summary>
-    private const int MaxUnboundedWorkers = 256;
-
     /// <summary>The only task that may submit (SINGLE_ISSUER), once known.</summary>
     private Task? _issuer;
     private Submitter? _origin;
@@ -63,9 +60,11 @@ internal sealed partial class Ring : AnonymousFile
         _faults = sentry.Uring.Faults;
         _deniedFlags = ~(sentry.Uring.Policy?.SqeFlags ?? ~SqeFlags.None);
         _submitsPlainly = _trace is null && (setup & IoUringSetup.IOPOLL) == 0 && (_deniedFlags & SqeFlags.FIXED_FILE) == 0 && _faults is null;
-        int cores = Environment.ProcessorCount;
-        _workers = new IoWorkQueue(sentry.UringWorkers, 4 * cores, MaxUnboundedWorkers);
+        _workers = new IoWorkQueue(sentry.UringWorkers, 4 * Environment.ProcessorCount, MostProcesses(maker));
     }
+
+    /// <summary>RLIMIT_NPROC, which also limits the workers that may wait for ever; the sentry's own limit on all workers holds besides.</summary>
+    private static int MostProcesses(Task task) => (int)Math.Min(task.Group.Limits.Get(Resource.RLIMIT_NPROC).Current, int.MaxValue);
 
     /// <summary>Room for the transfer being tried in place; under the lock.</summary>
     public IoVector Scratch { get; } = new();
