@@ -688,6 +688,7 @@ TEST(flags_by_kind_of_file)
     ADD(&r, READ, ev, &one, 8, 0, 1)->rw_flags = RWF_NOWAIT;
     CHECK_EQ(ring_result(&r, 1), 8);
     CHECK_EQ(one, 1);
+    CHECK_ERR(fallocate(mem, FALLOC_FL_ZERO_RANGE, 0, 64), EOPNOTSUPP);
     OK(close(fd));
     OK(close(proc));
     OK(close(ev));

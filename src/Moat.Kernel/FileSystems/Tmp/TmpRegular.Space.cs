@@ -34,7 +34,8 @@ internal partial class TmpRegular
     public Errno Allocate(FallocFlags mode, long offset, long length)
     {
         FallocFlags action = mode & ~FallocFlags.FALLOC_FL_KEEP_SIZE;
-        if (action is not (0 or FallocFlags.FALLOC_FL_PUNCH_HOLE or FallocFlags.FALLOC_FL_ZERO_RANGE))
+        if (action is not (0 or FallocFlags.FALLOC_FL_PUNCH_HOLE or FallocFlags.FALLOC_FL_ZERO_RANGE)
+            || (action == FallocFlags.FALLOC_FL_ZERO_RANGE && Tmp.HasSeals))
             return Errno.EOPNOTSUPP;
         ulong start = (ulong)offset, end = start + (ulong)length;
         if (end > (ulong)Tmp.MaxFileSize)
