@@ -23,18 +23,15 @@ internal static class CoreBudget
     public static bool Fits => Volatile.Read(ref s_active) + Volatile.Read(ref s_spinners) <= s_cores;
 
     /// <summary>
-    /// True when somebody waits for a core. Asks the host, so not for every spin; and twice, since a service thread that has just answered may
-    /// be about to sleep.
+    /// True when somebody waits for a core, or would once so many threads run that sleep now. Asks the host, so not for every spin; and twice, since
+    /// a service thread that has just answered may be about to sleep.
     /// </summary>
-    public static bool IsCrowded
+    public static bool IsCrowded(int asleep = 0)
     {
-        get
-        {
-            if (HostLoad.Runnable <= s_cores)
-                return false;
-            HostThread.Yield();
-            return HostLoad.Runnable > s_cores;
-        }
+        if (HostLoad.Runnable + asleep <= s_cores)
+            return false;
+        HostThread.Yield();
+        return HostLoad.Runnable + asleep > s_cores;
     }
 
     /// <summary>

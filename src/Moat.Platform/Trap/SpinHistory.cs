@@ -20,18 +20,23 @@ internal struct SpinHistory()
         return false;
     }
 
-    /// <summary>Counts a spin that is about to begin. True: it is not to be, somebody waits for a core.</summary>
-    public bool IsCrowded()
+    /// <summary>
+    /// Counts a spin that is about to begin. True: it is not to be, somebody waits for a core, or would once so many threads run that
+    /// sleep now.
+    /// </summary>
+    public bool IsCrowded(int asleep)
     {
         if (--_left >= 0)
             return false;
-        if (CoreBudget.IsCrowded)
+        if (CoreBudget.IsCrowded(asleep))
         {
             Failed();
             return true;
         }
 
-        Paid();
+        // Room before the first spin proves nothing: whoever spins may take it from somebody who was asleep just then.
+        if (_nextCheck > FirstCheck)
+            Paid();
         _left = _nextCheck;
         _nextCheck = Math.Min(2 * _nextCheck, MaxCheck);
         return false;

@@ -81,9 +81,11 @@ public sealed unsafe partial class TrapThread
     // The permit belongs to the pair: whichever half waits may spin.
     private bool TakePermit()
     {
+        // The stub is about to run.
+        int asleep = StubSleeps ? 1 : 0;
         if (_permit)
         {
-            if (CoreBudget.Fits && !_handoffs.IsCrowded())
+            if (CoreBudget.Fits && !_handoffs.IsCrowded(asleep))
                 return true;
             DropPermit();
             return false;
@@ -95,7 +97,7 @@ public sealed unsafe partial class TrapThread
             return false;
         }
 
-        if (_handoffs.IsCrowded())
+        if (_handoffs.IsCrowded(asleep))
         {
             CoreBudget.ReturnPermit();
             return false;
@@ -145,7 +147,7 @@ public sealed unsafe partial class TrapThread
         {
             if (_processors is null && SlotExchange.SharesCore(_slot))
                 HostAffinity.SendAway(_tid);
-            for (var i = 1; i <= SpinChunks && CoreBudget.Fits && (i % CrowdCheck != 0 || !CoreBudget.IsCrowded); i++)
+            for (var i = 1; i <= SpinChunks && CoreBudget.Fits && (i % CrowdCheck != 0 || !CoreBudget.IsCrowded()); i++)
             {
                 seen = Handoff.Spin(word, _event, SpinChunk);
                 if (seen != _event)
