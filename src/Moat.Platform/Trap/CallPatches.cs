@@ -14,7 +14,8 @@ internal readonly record struct CallPatch(ulong Site, ulong Address, ulong Bytes
 /// cache line and are stored in one go:
 /// <c>mov eax, number; syscall</c> becomes <c>jmp [entry]</c>, and whoever jumps to the old <c>syscall</c> finds 06, which is no instruction
 /// (<see cref="IsOldCall"/>); <c>syscall; cmp rax, limit</c> becomes the same jump, and the comparison moves behind the call (its tail).
-/// The second form has no good answer for a thread that is between the two, so it is made while the process has one thread.
+/// The second form has no good answer for a thread that is between the two: it is made while no other thread is in guest code, and whoever
+/// goes back there behind the call goes to the tail.
 /// </summary>
 internal sealed unsafe class CallPatches
 {
@@ -26,6 +27,9 @@ internal sealed unsafe class CallPatches
 
     private readonly byte* _base;
     private readonly ulong _fastEntry;
+    // Places in _entries, one more, by the hash of the site; 0: none. Twice as many as entries ever are.
+    private const int Places = 2 * MaxEntries;
+    private readonly int[] _places = new int[Places];
     private CallPatch[] _entries = [];
     private int _count, _tails;
 
@@ -40,19 +44,21 @@ internal sealed unsafe class CallPatches
     {
         var copy = new CallPatches(control, _fastEntry) { _tails = _tails };
         copy._entries = _entries[.._count];
+        _places.CopyTo(copy._places, 0);
         Copy(Control.PatchTable, _count * sizeof(ulong));
         Copy(Control.PatchEntries, _count * EntrySize);
         Copy(Control.PatchTails, _tails * EntrySize);
-        Volatile.Write(ref copy._count, _count);
+        copy._count = _count;
         return copy;
 
         void Copy(int offset, int length) => new ReadOnlySpan<byte>(_base + offset, length).CopyTo(new Span<byte>(control + offset, length));
     }
 
     /// <summary>
-    /// Decides whether a site can be patched, and writes its entry. <paramref name="code"/> has the site at <paramref name="offset"/>.
+    /// Decides whether a site can be patched, and writes its entry. <paramref name="code"/> has the site at <paramref name="offset"/>;
+    /// <paramref name="alone"/>: no other thread is in guest code.
     /// </summary>
-    public bool Prepare(ulong site, ReadOnlySpan<byte> code, int offset, uint number, bool singleThreaded, out CallPatch patch)
+    public bool Prepare(ulong site, ReadOnlySpan<byte> code, int offset, uint number, bool alone, out CallPatch patch)
     {
         patch = default;
         if (_count == MaxEntries || Find(site) >= 0 || code.Length < offset + 8 || offset < 6 || code[offset] != 0x0f || code[offset + 1] != 0x05)
@@ -63,7 +69,7 @@ internal sealed unsafe class CallPatches
         bool isMove = code[offset - 5] == 0xb8 && (code[offset - 6] & 0xf0) != 0x40
             && BinaryPrimitives.ReadUInt32LittleEndian(code[(offset - 4)..]) == number;
         bool isCompare = code[offset + 2] == 0x48 && code[offset + 3] == 0x3d;
-        if (!isMove && !(isCompare && singleThreaded && _tails < MaxTails && !IsTarget(code, offset)))
+        if (!isMove && !(isCompare && alone && _tails < MaxTails && !IsTarget(code, offset)))
             return false;
         ulong address = isMove ? site - 5 : site;
         if ((address & 63) > 56 || Overlaps(address))
@@ -91,7 +97,11 @@ internal sealed unsafe class CallPatches
         _entries[patch.Index] = patch;
         if (patch.HasTail)
             _tails++;
-        Volatile.Write(ref _count, patch.Index + 1);
+        _count = patch.Index + 1;
+        int place = PlaceOf(patch.Site);
+        while (_places[place] != 0)
+            place = (place + 1) % Places;
+        Volatile.Write(ref _places[place], _count);
     }
 
     /// <summary>Forgets the sites in a range. Their entries stay for threads that are in them.</summary>
@@ -154,17 +164,19 @@ internal sealed unsafe class CallPatches
         return false;
     }
 
+    // Without a lock. What was dropped keeps its place, and its entry says nothing.
     private int Find(ulong site)
     {
-        int count = Volatile.Read(ref _count);
-        for (var i = 0; i < count; i++)
+        for (int place = PlaceOf(site), index; (index = Volatile.Read(ref _places[place])) != 0; place = (place + 1) % Places)
         {
-            if (_entries[i].Site == site && site != 0)
-                return i;
+            if (_entries[index - 1].Site == site)
+                return index - 1;
         }
 
         return -1;
     }
+
+    private static int PlaceOf(ulong site) => (int)((site * 0x9E3779B97F4A7C15) >> 32) & (Places - 1);
 
     // The comparison that followed the call, then jmp [rip+0] to what follows it.
     private ulong WriteTail(ulong site, ReadOnlySpan<byte> compare)

@@ -5,23 +5,30 @@ public sealed unsafe partial class TrapAddressSpace
 {
     private CallPatches? _patches;
     private volatile bool _patchingStopped;
+    private int _tailsBegun, _tailsDone;
 
     internal bool CanPatch => !_patchingStopped;
 
-    /// <summary>Guest threads that exist.</summary>
-    internal int ThreadCount
-    {
-        get
-        {
-            int count = 0;
-            lock (_slotsGate)
-            {
-                foreach (TrapThread? thread in _threads.AsSpan(0, _slotsUsed))
-                    count += thread is null ? 0 : 1;
-            }
+    /// <summary>
+    /// Patches with a tail that were begun, and those that are in the guest's code or given up. A thread that goes back to guest code and finds
+    /// some begun since the last time that were not there then may have to go to a tail.
+    /// </summary>
+    internal int TailsBegun => Volatile.Read(ref _tailsBegun);
 
-            return count;
+    internal int TailsDone => Volatile.Read(ref _tailsDone);
+
+    private bool IsAlone(GuestThread thread)
+    {
+        lock (_slotsGate)
+        {
+            foreach (TrapThread? other in _threads.AsSpan(0, _slotsUsed))
+            {
+                if (other is not null && other != thread && other.IsInGuest)
+                    return false;
+            }
         }
+
+        return true;
     }
 
     /// <summary>The patches, null while there are none. Look-ups take no lock.</summary>
@@ -35,20 +42,35 @@ public sealed unsafe partial class TrapAddressSpace
             if (_dead || _patchingStopped)
                 return false;
             CallPatches patches = _patches ?? new CallPatches(_base, _platform.Image.FastEntry);
-            if (!patches.Prepare(site, code, offset, ((TrapThread)thread).Call.Number, ThreadCount == 1, out CallPatch patch))
+            if (!patches.Prepare(site, code, offset, ((TrapThread)thread).Call.Number, IsAlone(thread), out CallPatch patch))
                 return false;
-            ulong page = patch.Address & ~0xfffUL;
-            Add(SYS_mprotect, 0, page, 0x1000, 7 /* read, write, execute */);
-            Add(Control.Poke, 0, patch.Address, patch.Bytes);
-            Add(SYS_mprotect, Control.Always, page, 0x1000, 5 /* read, execute */);
             // Known before it is there: whoever meets it at once finds it.
             patches.Commit(in patch);
             Volatile.Write(ref _patches, patches);
-            if (RunRequest() >= 0)
-                return true;
-            patches.Drop(site, site + 1);
-            return false;
+            bool done = patch.HasTail ? PutTail(thread, in patch) : Put(in patch);
+            if (!done)
+                patches.Drop(site, site + 1);
+            return done;
         }
+    }
+
+    private bool Put(in CallPatch patch)
+    {
+        ulong page = patch.Address & ~0xfffUL;
+        Add(SYS_mprotect, 0, page, 0x1000, 7 /* read, write, execute */);
+        Add(Control.Poke, 0, patch.Address, patch.Bytes);
+        Add(SYS_mprotect, Control.Always, page, 0x1000, 5 /* read, execute */);
+        return RunRequest() >= 0;
+    }
+
+    private bool PutTail(GuestThread thread, in CallPatch patch)
+    {
+        Volatile.Write(ref _tailsBegun, _tailsBegun + 1);
+        // A thread says that it is in guest code and then looks at what was begun: either it sees this one, or it is seen.
+        Interlocked.MemoryBarrier();
+        bool done = IsAlone(thread) && Put(in patch);
+        Volatile.Write(ref _tailsDone, _tailsBegun);
+        return done;
     }
 
     /// <summary>

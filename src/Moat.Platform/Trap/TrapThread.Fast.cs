@@ -1,3 +1,5 @@
+using System.Numerics;
+
 namespace Moat.Platform.Trap;
 
 /// <summary>Calls from patched sites: no trap, no frame until somebody asks for one.</summary>
@@ -47,7 +49,9 @@ public sealed unsafe partial class TrapThread
             _trapCounts[i] = 0;
         }
 
-        if (++_trapCounts[i] == HotCount && site < StubLayout.GuestMax)
+        // Again after twice as many: other threads may have been in the way.
+        int count = ++_trapCounts[i];
+        if (count >= HotCount && BitOperations.IsPow2(count) && site < StubLayout.GuestMax)
             _hotCall = site;
     }
 

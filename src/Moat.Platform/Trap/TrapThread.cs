@@ -24,6 +24,9 @@ public sealed unsafe partial class TrapThread : GuestThread
     private ulong _fsBase, _gsBase;
     private bool _exceptionIsCall;
 
+    // TailsDone when it last went into guest code.
+    private int _tailsSeen;
+
     internal TrapThread(TrapAddressSpace space, byte* slot, ulong stubSlot, int index, int tid)
     {
         _space = space;
@@ -34,6 +37,9 @@ public sealed unsafe partial class TrapThread : GuestThread
     }
 
     internal int Index { get; }
+
+    /// <summary>It executes guest code, or is about to.</summary>
+    internal bool IsInGuest => (Volatile.Read(ref _state) & InGuest) != 0;
 
     /// <inheritdoc/>
     public override GuestFault Fault
@@ -224,8 +230,13 @@ public sealed unsafe partial class TrapThread : GuestThread
     {
         if (_fast && (_setFs || _setGs))
             Frame();
-        if (_frame != null && _space.Patches is { } patches)
-            Registers.Rip = patches.ToStub(Registers.Rip);
+        if (_space.Patches is { } patches)
+        {
+            if (_frame != null || (!_fast && _space.TailsBegun != _tailsSeen))
+                Registers.Rip = patches.ToStub(Registers.Rip);
+            _tailsSeen = _space.TailsDone;
+        }
+
         if (!_setFs && !_setGs && !_basesAreSet)
             return;
         ulong* arguments = (ulong*)(_slot + Slot.CommandArguments);
