@@ -37,6 +37,9 @@ internal enum OpFlags
 
     /// <summary>Works on a ring that polls for completions (IORING_SETUP_IOPOLL).</summary>
     IoPoll = 1 << 9,
+
+    /// <summary>Never attempted in place by Linux: what is linked behind it goes on on a worker.</summary>
+    Worker = 1 << 10,
 }
 
 /// <summary>How an attempt ended.</summary>
@@ -108,6 +111,9 @@ internal abstract class Operation
     /// An armed request has been woken (poll, timer). Under the ring's lock; the default attempts it again.
     /// </summary>
     public virtual void OnWoken(Request request) => request.Ring.Reissue(request);
+
+    /// <summary>What becomes of it when it is interrupted within an attempt.</summary>
+    public virtual Errno Interrupted => Errno.EINTR;
 
     /// <summary>
     /// Takes an armed request back, as cancellation asks. True: no callback comes any more, but for one that is queued already. False: one

@@ -68,6 +68,9 @@ internal enum RequestFlags : uint
     /// <summary>Waits as if a worker did within the attempt: to cancel it is to interrupt that.</summary>
     Waits = 1u << 21,
 
+    /// <summary>A worker of Linux has it: there it may wait within the attempt, and what is linked behind it goes on there.</summary>
+    OnWorker = 1u << 22,
+
     /// <summary>Something is to happen to it that somebody asked for: <see cref="Request.Fault"/>.</summary>
     Injected = 1u << 30,
 

@@ -17,6 +17,9 @@ internal sealed partial class Ring
             request.Started = HostClock.Now;
         if (status == IssueStatus.WaitFile)
         {
+            if ((op & OpFlags.Worker) != 0)
+                request.Flags |= RequestFlags.Waits;
+            LeaveWorker(request);
             ArmPoll(request, request.WaitFile!, request.PollMask);
         }
         else if ((request.Flags & RequestFlags.NoWait) != 0)
@@ -25,6 +28,9 @@ internal sealed partial class Ring
         }
         else if ((op & (OpFlags.PollIn | OpFlags.PollOut)) != 0 && request.File?.Waiters is not null)
         {
+            if ((request.Flags & RequestFlags.OnWorker) != 0 && !MayWaitOnWorker(request))
+                return;
+            LeaveWorker(request);
             PollEvents mask = PollEvents.POLLERR | PollEvents.POLLPRI;
             if ((op & OpFlags.PollIn) != 0)
                 mask |= PollEvents.POLLIN | PollEvents.POLLRDNORM;
@@ -36,6 +42,36 @@ internal sealed partial class Ring
         {
             QueueWorker(request);
         }
+    }
+
+    /// <summary>
+    /// A worker that did not get a request because of its flags does not poll for it but waits in the attempt, if that may wait at all: else it
+    /// fails with EAGAIN. Under the lock.
+    /// </summary>
+    private bool MayWaitOnWorker(Request request)
+    {
+        if ((request.Flags & (RequestFlags.ForceAsync | RequestFlags.Multishot)) != 0)
+            return true;
+        if (!request.Op.MayWait(request))
+        {
+            FailNow(request, Errno.EAGAIN);
+            return false;
+        }
+        request.Flags |= RequestFlags.Waits;
+        return true;
+    }
+
+    /// <summary>
+    /// The request waits, armed by itself or for a poll: unless it does so on a worker, that is free, and a LINK_TIMEOUT behind it begins. (One that
+    /// finishes in place, or is given to a worker, never starts the timer.) Under the lock.
+    /// </summary>
+    private void LeaveWorker(Request request)
+    {
+        if ((request.Flags & RequestFlags.Waits) != 0)
+            return;
+        request.Flags &= ~RequestFlags.OnWorker;
+        if ((request.Flags & RequestFlags.ArmLinkTimeout) != 0)
+            ArmLinkTimeout(request);
     }
 
     private void ArmPoll(Request request, FileDescription file, PollEvents mask)
@@ -98,8 +134,14 @@ internal sealed partial class Ring
             FailNow(request, Errno.EBADF);
             return;
         }
-        if ((request.Flags & RequestFlags.ArmLinkTimeout) != 0)
-            ArmLinkTimeout(request);
+        if (!_defer && (request.Flags & RequestFlags.ForceAsync) != 0)
+            request.Flags |= RequestFlags.OnWorker;
+        if ((request.Op.Flags & OpFlags.Locked) != 0 && _defer)
+        {
+            // A worker would not wait for the task to come by.
+            IssueNow(request);
+            return;
+        }
         if ((request.Op.Flags & OpFlags.Locked) != 0)
         {
             MakeReady(request, RequestState.IssueHere);

@@ -56,7 +56,9 @@ internal sealed partial class Ring
                 return result;
             if (result.Error == Errno.ENOENT)
                 return cancelled;
-            cancelled++;
+            // What can only be interrupted is not counted.
+            if (!result.IsError)
+                cancelled++;
         }
     }
 
@@ -148,7 +150,7 @@ internal sealed partial class Ring
             for (Request? r = _hash[i]; r is not null;)
             {
                 Request? next = r.HashNext;
-                if (r.Task == task && (all || r.State == RequestState.Worker || (r.Flags & RequestFlags.Inflight) != 0))
+                if (r.Task == task && (all || r.State == RequestState.Worker || (r.Flags & (RequestFlags.Inflight | RequestFlags.Waits)) != 0))
                     CancelRequest(r);
                 r = next;
             }

@@ -36,7 +36,16 @@ internal sealed partial class Ring
                 ResumeStalled();
             submitted = (int)Submit(task, toSubmit);
             // Deferred work runs here only when the task waits too.
-            if (!_defer || (flags & IoUringEnter.GETEVENTS) != 0)
+            if (_defer && (flags & IoUringEnter.GETEVENTS) != 0)
+            {
+                // What was complete at once goes first: what is linked behind it is ready then.
+                if (_deferredHead is not null)
+                    ReleaseDeferred();
+                FlushBatch();
+                if (HasWork)
+                    RunDeferred(minComplete);
+            }
+            else if (!_defer)
             {
                 if (HasWork || _deferredHead is not null)
                     RunWork();

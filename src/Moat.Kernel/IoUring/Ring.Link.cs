@@ -100,6 +100,7 @@ internal sealed partial class Ring
     /// <summary>A request of a chain is complete: disarms its timeout, cancels or starts what follows. Under the lock.</summary>
     private void ContinueChain(Request request)
     {
+        Request? idle = null;
         if ((request.Flags & RequestFlags.ArmLinkTimeout) != 0)
         {
             // It never started; it is cancelled as it would have been.
@@ -108,13 +109,24 @@ internal sealed partial class Ring
             {
                 request.Link = timeout.Link;
                 timeout.Link = null;
-                MakeComplete(timeout, -(int)Errno.ECANCELED);
+                idle = timeout;
             }
         }
         else if ((request.Flags & RequestFlags.LinkTimeoutArmed) != 0)
         {
             DisarmLinkTimeout(request);
         }
+        // A worker goes on with the chain before the task hears of the timeout.
+        bool onWorker = !_defer && ((request.Flags & RequestFlags.OnWorker) != 0 || (request.Op.Flags & OpFlags.Worker) != 0);
+        if (idle is not null && !onWorker)
+            MakeComplete(idle, -(int)Errno.ECANCELED);
+        ContinueBehind(request, onWorker);
+        if (idle is not null && onWorker)
+            MakeComplete(idle, -(int)Errno.ECANCELED);
+    }
+
+    private void ContinueBehind(Request request, bool onWorker)
+    {
         if ((request.Flags & (RequestFlags.Fail | RequestFlags.HardLink)) == RequestFlags.Fail)
         {
             CancelChain(request);
@@ -122,8 +134,11 @@ internal sealed partial class Ring
         }
         Request? next = request.Link;
         request.Link = null;
-        if (next is not null)
-            MakeReady(next, RequestState.Issue);
+        if (next is null)
+            return;
+        if (onWorker)
+            next.Flags |= RequestFlags.OnWorker;
+        MakeReady(next, RequestState.Issue);
     }
 
     private void CancelChain(Request request)

@@ -193,10 +193,9 @@ internal sealed partial class Ring
             Complete(request);
             return;
         }
-        // Armed after the attempt, so that a request that finishes in place never starts the timer.
-        if ((request.Flags & RequestFlags.ArmLinkTimeout) != 0)
-            ArmLinkTimeout(request);
-        if (status != IssueStatus.Queued)
+        if (status == IssueStatus.Queued)
+            LeaveWorker(request);
+        else
             GoAsync(request, status);
     }
 

@@ -67,7 +67,7 @@ internal sealed partial class Ring
         while (outcome == WaitOutcome.Woken && !IsSatisfied(waiter))
         {
             if (HasWork)
-                RunAsWaiter();
+                RunAsWaiter(uint.MaxValue);
             outcome = IsSatisfied(waiter) ? WaitOutcome.Woken : task.Block(deadline);
         }
         lock (_cqLock)

@@ -46,7 +46,7 @@ internal sealed partial class Ring
     {
         uint min = Math.Min(wait.MinComplete, _memory.CqEntries);
         if (HasWork)
-            RunAsWaiter();
+            RunAsWaiter(min);
         if (HasOverflow)
             FlushOverflow();
         return Visible >= min ? SysResult.Ok : Sleep(task, min, wait);
@@ -77,7 +77,7 @@ internal sealed partial class Ring
             // What the queuer of work does and this look are ordered by full fences: the work is seen, or the task woken.
             Interlocked.MemoryBarrier();
             if (HasWork)
-                RunAsWaiter();
+                RunAsWaiter(Math.Max(min, 1));
             if (HasOverflow)
                 FlushOverflow();
             if (IsSatisfied(waiter) || (PollsForEvents && IsIdle))
@@ -92,6 +92,9 @@ internal sealed partial class Ring
             }
             if (ended)
                 break;
+            // Not all that was ready had its turn.
+            if (_defer && HasWork)
+                continue;
             switch (task.Block(deadline))
             {
                 case WaitOutcome.Interrupted:
@@ -157,7 +160,7 @@ internal sealed partial class Ring
         }
     }
 
-    private void RunAsWaiter()
+    private void RunAsWaiter(uint wanted)
     {
         if (!_defer)
         {
@@ -165,7 +168,7 @@ internal sealed partial class Ring
             return;
         }
         lock (_lock)
-            RunWork();
+            RunDeferred(wanted);
     }
 
     private bool IsSatisfied(Waiter waiter)

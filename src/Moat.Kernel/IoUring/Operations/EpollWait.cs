@@ -19,6 +19,9 @@ internal sealed class EpollWait : Operation
         return sqe.off != 0 || sqe.rw_flags != 0 || sqe.buf_index != 0 || sqe.splice_fd_in != 0 ? Errno.EINVAL : Errno.OK;
     }
 
+    /// <summary>It is polled for, never waited in.</summary>
+    public override bool MayWait(Request request) => false;
+
     /// <inheritdoc/>
     public override IssueStatus Issue(Request request, IssueFlags flags)
     {

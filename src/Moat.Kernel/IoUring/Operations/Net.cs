@@ -25,6 +25,10 @@ internal abstract class NetOperation : Operation
     /// <summary>The error of a file that the operation is not for, or the one that is told before.</summary>
     protected virtual Errno RefusesUnseen(Request request, IssueFlags flags, Errno error) => error;
 
+    /// <summary>It is not to be attempted before a poll has said that it is ready (IORING_RECVSEND_POLL_FIRST).</summary>
+    protected static bool WaitsFirst(Request request, RecvSendFlags how)
+        => (how & RecvSendFlags.POLL_FIRST) != 0 && (request.Flags & RequestFlags.Polled) == 0;
+
     /// <summary>What was moved counts, whatever became of the rest.</summary>
     protected static void FailInPart(Request request)
     {
@@ -186,14 +190,18 @@ internal sealed class Accept : NetOperation
     }
 
     /// <inheritdoc/>
-    public override bool MayWait(Request request) => !request.File!.IsNonBlocking;
+    public override bool MayWait(Request request) => !request.File!.IsNonBlocking && !WaitsFirst(request);
+
+    /// <summary>It is not to be attempted before a poll has said that it is ready.</summary>
+    private static bool WaitsFirst(Request request)
+        => ((AcceptFlags)request.Sqe.ioprio & AcceptFlags.POLL_FIRST) != 0 && (request.Flags & RequestFlags.Polled) == 0;
 
     /// <inheritdoc/>
     protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
     {
         bool multishot = (request.Flags & RequestFlags.Multishot) != 0;
         AcceptFlags how = (AcceptFlags)request.Sqe.ioprio;
-        if ((how & AcceptFlags.POLL_FIRST) != 0 && (request.Flags & RequestFlags.Polled) == 0)
+        if (WaitsFirst(request))
             return IssueStatus.WouldBlock;
         // CQEs that are not the last one are posted under the ring's lock.
         if (multishot && (flags & IssueFlags.Unlocked) != 0)

@@ -53,7 +53,7 @@ internal abstract class ReceiveOperation : NetOperation
     /// <inheritdoc/>
     protected sealed override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
     {
-        if ((HowOf(request) & RecvSendFlags.POLL_FIRST) != 0 && (request.Flags & RequestFlags.Polled) == 0)
+        if (WaitsFirst(request, HowOf(request)))
             return IssueStatus.WouldBlock;
         bool multishot = IsMultishot(request);
         // CQEs that are not the last one are posted under the ring's lock.
@@ -119,7 +119,8 @@ internal abstract class ReceiveOperation : NetOperation
     public override void OnFail(Request request) => FailInPart(request);
 
     /// <summary>The queue of errors is never waited for.</summary>
-    public override bool MayWait(Request request) => (request.Message!.Flags & MsgFlags.MSG_ERRQUEUE) == 0;
+    public override bool MayWait(Request request)
+        => (request.Message!.Flags & MsgFlags.MSG_ERRQUEUE) == 0 && !WaitsFirst(request, HowOf(request));
 }
 
 /// <summary>IORING_OP_RECV.</summary>

@@ -31,6 +31,9 @@ internal abstract class SendOperation : NetOperation
         return PrepareMessage(request, BeginMessage(request, flags));
     }
 
+    /// <inheritdoc/>
+    public override bool MayWait(Request request) => !WaitsFirst(request, HowOf(request));
+
     /// <summary>Reads what is to be sent.</summary>
     protected abstract Errno PrepareMessage(Request request, SocketMessage message);
 
@@ -62,7 +65,7 @@ internal abstract class SendOperation : NetOperation
     protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
     {
         RecvSendFlags how = HowOf(request);
-        if ((how & RecvSendFlags.POLL_FIRST) != 0 && (request.Flags & RequestFlags.Polled) == 0)
+        if (WaitsFirst(request, how))
             return IssueStatus.WouldBlock;
         SocketMessage message = request.Message!;
         message.UseVector(Vector(request, flags));

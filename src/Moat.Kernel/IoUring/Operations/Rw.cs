@@ -52,6 +52,9 @@ internal abstract class RwOperation(bool isWrite) : Operation
     protected virtual bool IsPinned => false;
 
     /// <inheritdoc/>
+    public override bool MayWait(Request request) => !request.File!.IsNonBlocking;
+
+    /// <inheritdoc/>
     public override IssueStatus Issue(Request request, IssueFlags flags)
         => (request.Flags & RequestFlags.BufferSelect) != 0 ? IntoPicked(request, flags) : Attempt(request, flags);
 

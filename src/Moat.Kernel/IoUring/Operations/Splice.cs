@@ -57,6 +57,9 @@ internal sealed class SpliceOp(bool isTee) : Operation
         return IssueStatus.Done;
     }
 
+    /// <summary>As Linux tells it, to whom it does not mean anything.</summary>
+    public override Errno Interrupted => Errno.ERESTARTSYS;
+
     /// <inheritdoc/>
     public override void Cleanup(Request request) => request.Ring.DropOther(request);
 }
