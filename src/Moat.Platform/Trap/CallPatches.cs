@@ -212,15 +212,16 @@ internal sealed unsafe class CallPatches
         *(ulong*)(_base + Control.PatchTable + _count * 8) = address;
     }
 
-    // A jump near by that would land inside the replaced bytes; judged at every offset, so that it errs towards refusal.
+    // A jump near by to the comparison, the one instruction inside the replaced bytes; judged at every offset, so that it errs towards refusal.
     private static bool IsTarget(ReadOnlySpan<byte> code, int offset)
     {
+        int moved = offset + 2;
         for (var i = 0; i + 6 <= code.Length; i++)
         {
             int near = code[i] == 0xeb || (code[i] & 0xf0) == 0x70 ? i + 2 + (sbyte)code[i + 1] : -1;
             int far = code[i] is 0xe9 or 0xe8 ? i + 5 + BinaryPrimitives.ReadInt32LittleEndian(code[(i + 1)..])
                 : code[i] == 0x0f && (code[i + 1] & 0xf0) == 0x80 ? i + 6 + BinaryPrimitives.ReadInt32LittleEndian(code[(i + 2)..]) : -1;
-            if ((near > offset && near < offset + 8) || (far > offset && far < offset + 8))
+            if (near == moved || far == moved)
                 return true;
         }
 
