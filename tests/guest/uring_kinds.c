@@ -444,3 +444,28 @@ TEST(many_polled_rings_come_and_go)
         }
     }
 }
+
+// Each request waits for the polling thread in another way: in the wait for events, in the one for room, and without a call.
+TEST(a_polled_ring_in_small_steps)
+{
+    struct ring r;
+    struct io_uring_params p = {.flags = IORING_SETUP_SQPOLL, .sq_thread_idle = 1000};
+    ring_init_params(&r, 2, &p);
+    uint32_t done = 0;
+    cqe_t c;
+    for (uint32_t i = 0; i < 600; i++) {
+        while (r.tail - atomic_load(r.sq_head) >= r.p.sq_entries)
+            OK(u_enter(r.fd, 0, 0, IORING_ENTER_SQ_WAIT, NULL, 0));
+        add_nop(&r, i);
+        ring_publish(&r);
+        if (atomic_load(r.sq_flags) & IORING_SQ_NEED_WAKEUP)
+            OK(u_enter(r.fd, 1, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0));
+        if (i % 3 == 0)
+            OK(u_enter(r.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0));
+        while (ring_peek(&r, &c))
+            CHECK_EQ(c.user_data, done++);
+    }
+    for (; done < 600; done++)
+        CHECK_EQ(ring_wait(&r).user_data, done);
+    ring_exit(&r);
+}

@@ -48,7 +48,7 @@ internal sealed partial class Ring
             Unlock();
             return;
         }
-        _lock.Exit();
+        ExitLock();
         Interlocked.MemoryBarrier();
         if (!_defer && HasWork)
             _sentry.UringThread.Schedule(this);

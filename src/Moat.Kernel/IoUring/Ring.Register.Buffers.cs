@@ -134,7 +134,7 @@ internal sealed partial class Ring
         bool first = _number < source._number;
         if (!first)
         {
-            _lock.Exit();
+            ExitLock();
             source._lock.Enter();
             _lock.Enter();
         }

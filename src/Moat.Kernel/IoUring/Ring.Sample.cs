@@ -35,7 +35,7 @@ internal sealed partial class Ring
         }
         // What a ring that has ended still has to do, the sentry's thread does.
         if (_released)
-            _lock.Exit();
+            ExitLock();
         else
             Unlock();
         return sample;

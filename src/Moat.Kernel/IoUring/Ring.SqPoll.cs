@@ -13,6 +13,9 @@ internal sealed partial class Ring
 
     private volatile bool _pollerLeft;
 
+    /// <summary>Waits for room in the submission queue; another one looks again by itself.</summary>
+    private Task? _roomWaiter;
+
     /// <summary>The polling thread does not look at this ring any more.</summary>
     public void LeftPoller()
     {
@@ -50,8 +53,12 @@ internal sealed partial class Ring
         }
         Unlock();
         // Who waits for room in the submission queue looks again.
-        if (any && Waiters.HasWaiters)
-            Waiters.Wake(PollEvents.POLLOUT | PollEvents.POLLWRNORM);
+        if (any)
+        {
+            if (Waiters.HasWaiters)
+                Waiters.Wake(PollEvents.POLLOUT | PollEvents.POLLWRNORM);
+            Volatile.Read(ref _roomWaiter)?.Wake();
+        }
         return any;
     }
 
@@ -64,21 +71,24 @@ internal sealed partial class Ring
             _memory.ClearSqFlags(SqRingFlags.NEED_WAKEUP);
     }
 
+    /// <summary>There is no room in the submission queue.</summary>
+    private bool IsFull => _memory.SqTail - Volatile.Read(ref _sqHead) >= _memory.SqEntries;
+
     /// <summary>What io_uring_enter(2) does instead of submitting. EOWNERDEAD.</summary>
     private SysResult EnterPolled(Task task, uint toSubmit, IoUringEnter flags)
     {
-        const long LookAgain = 100_000;
+        const long LookAgain = 1_000_000;
         if (_poller!.IsDead)
             return Errno.EOWNERDEAD;
-        if ((flags & IoUringEnter.SQ_WAKEUP) != 0)
+        // A thread that naps, since there is no core for it to spin on, need not sleep on: here is somebody who waits for it.
+        if ((flags & IoUringEnter.SQ_WAKEUP) != 0 || HasSubmissions)
             _poller.Wake();
-        if ((flags & IoUringEnter.SQ_WAIT) != 0)
+        if ((flags & IoUringEnter.SQ_WAIT) != 0 && IsFull)
         {
-            while (_memory.SqTail - Volatile.Read(ref _sqHead) >= _memory.SqEntries)
-            {
-                if (task.Block(HostClock.Now + LookAgain) == WaitOutcome.Interrupted)
-                    break;
-            }
+            Interlocked.Exchange(ref _roomWaiter, task);
+            while (IsFull && !_poller.IsDead && task.Block(HostClock.Now + LookAgain) != WaitOutcome.Interrupted)
+                continue;
+            Interlocked.CompareExchange(ref _roomWaiter, null, task);
         }
         return (long)toSubmit;
     }

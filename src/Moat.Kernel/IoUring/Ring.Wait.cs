@@ -24,6 +24,9 @@ internal sealed partial class Ring
     // Under _cqLock.
     private Waiter? _waiters, _freeWaiter;
 
+    // Woken when _lock is left (ExitLock). Set under both locks. A wake that comes when the wait is over is one look too many.
+    private Task? _toWake;
+
     /// <summary>A task in io_uring_enter(2).</summary>
     private sealed class Waiter
     {
@@ -167,20 +170,25 @@ internal sealed partial class Ring
             RunPending();
             return;
         }
-        lock (_lock)
-            RunDeferred(wanted);
+        _lock.Enter();
+        RunDeferred(wanted);
+        ExitLock();
     }
 
     private bool IsSatisfied(Waiter waiter)
         => (int)(Volatile.Read(ref _cqTail) - waiter.Target) >= 0 || Volatile.Read(ref _timeoutsDone) != waiter.Timeouts;
 
-    /// <summary>Wakes every task whose wait is over. Under _cqLock.</summary>
+    /// <summary>Wakes every task whose wait is over; the first one, under <see cref="_lock"/>, when that is left. Under _cqLock.</summary>
     private void WakeWaiters()
     {
+        bool later = _lock.IsHeldByCurrentThread;
         for (Waiter? w = _waiters; w is not null; w = w.Next)
         {
-            if (IsSatisfied(w) || HasOverflow || _lost)
-                w.Task.Wake();
+            if (!IsSatisfied(w) && !HasOverflow && !_lost)
+                continue;
+            if (later && Interlocked.CompareExchange(ref _toWake, w.Task, null) is null)
+                continue;
+            w.Task.Wake();
         }
     }
 

@@ -53,7 +53,7 @@ internal sealed partial class Ring
         while (HasWork && _lock.TryEnter())
         {
             RunWork();
-            _lock.Exit();
+            ExitLock();
             Interlocked.MemoryBarrier();
         }
     }
@@ -273,8 +273,9 @@ internal sealed partial class Ring
     {
         if (Volatile.Read(ref _released))
         {
-            lock (_lock)
-                RunReleased();
+            _lock.Enter();
+            RunReleased();
+            ExitLock();
             return;
         }
         if (!_defer)

@@ -108,11 +108,22 @@ internal sealed partial class Ring : AnonymousFile
     private bool IsForeign(Task task) => _issuer is not null && _issuer != task;
 
     /// <summary>
+    /// Leaves <see cref="_lock"/>, and wakes who waits for what was completed under it: woken before, it would only wait for the lock, and on a busy
+    /// machine for the core too that the holder of the lock lost to it.
+    /// </summary>
+    private void ExitLock()
+    {
+        _lock.Exit();
+        if (Volatile.Read(ref _toWake) is not null)
+            Interlocked.Exchange(ref _toWake, null)?.Wake();
+    }
+
+    /// <summary>
     /// Leaves <see cref="_lock"/>. Work that came meanwhile could not be run by those who queued it: it is run here.
     /// </summary>
     private void Unlock()
     {
-        _lock.Exit();
+        ExitLock();
         if (_defer)
             return;
         // The exit above is visible before the look at the list: either this sees the work or its queuer gets the lock.
