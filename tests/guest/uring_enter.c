@@ -449,6 +449,37 @@ TEST(waiting_for_another_threads_event)
     }
 }
 
+static void *writes_one(void *fd)
+{
+    mt_sleep_us(5000);
+    CHECK_EQ(write(*(int *)fd, "x", 1), 1);
+    return NULL;
+}
+
+// What others bring does not interrupt the program: it is told by a flag, or finds it after any call.
+// proves: IORING_SETUP_COOP_TASKRUN
+TEST(a_cooperative_ring)
+{
+    struct ring r;
+    int p[2];
+    char b[4];
+    OK(pipe(p));
+    ring_init(&r, 8, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG);
+    ADD(&r, READ, p[0], b, 4, -1, 1);
+    ring_submit(&r);
+    pthread_t t = mt_thread(writes_one, &p[1]);
+    while (!(atomic_load(r.sq_flags) & IORING_SQ_TASKRUN) && ring_ready(&r) == 0)
+        ;
+    OK(u_enter(r.fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0));
+    CHECK_EQ(ring_ready(&r), 1);
+    CHECK_EQ(ring_wait(&r).res, 1);
+    CHECK(!(atomic_load(r.sq_flags) & IORING_SQ_TASKRUN));
+    pthread_join(t, NULL);
+    OK(close(p[0]));
+    OK(close(p[1]));
+    ring_exit(&r);
+}
+
 // proves: IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_DEFER_TASKRUN
 TEST(deferred_completion_waits_for_enter)
 {

@@ -30,6 +30,7 @@ static bool exists(const char *name)
     return lstat(name, &st) == 0;
 }
 
+// proves: IORING_OP_CLOSE
 TEST(opening_and_closing)
 {
     ring_init(&r, 8, 0);
@@ -153,7 +154,6 @@ TEST(slots_are_allocated)
     ring_exit(&r);
 }
 
-// proves: IORING_OP_CLOSE
 TEST(close_errors)
 {
     ring_init(&r, 8, 0);

@@ -172,7 +172,7 @@ TEST(one_thread_for_several_rings)
     ring_exit(&t);
 }
 
-// proves: IORING_SETUP_SQ_AFF, IORING_SETUP_HYBRID_IOPOLL
+// proves: IORING_SETUP_SQ_AFF
 TEST(what_goes_together)
 {
     static const uint32_t wrong[] = {
@@ -387,7 +387,6 @@ TEST(rings_without_a_descriptor)
     OK(munmap(m, 4 * PAGE));
 }
 
-// proves: IORING_SETUP_IOPOLL
 TEST(polled_completions)
 {
     int fd = mt_file("f", 4 * PAGE), direct = open("f", O_RDWR | O_DIRECT);
@@ -425,6 +424,56 @@ TEST(polled_completions)
     CHECK_EQ(ring_result(&r, 1), -EINVAL);
     ring_exit(&r);
     OK(munmap(m, 2 * PAGE));
+    OK(close(fd));
+    OK(close(direct));
+}
+
+// What the disk has done is there for who asks for events, and only then. (Writes, for this host's disks refuse polled reads.)
+// proves: IORING_SETUP_IOPOLL, IORING_SETUP_HYBRID_IOPOLL
+TEST(what_is_found_by_polling)
+{
+    static const uint32_t kinds[] = {0, U_SETUP_HYBRID_IOPOLL, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN};
+    int fd = mt_file("f", 8 * PAGE), direct = open("f", O_RDWR | O_DIRECT);
+    if (direct < 0)
+        SKIP("no O_DIRECT here");
+    OK(fsync(fd));
+    char *m = pages(8);
+    for (unsigned i = 0; i < countof(kinds); i++) {
+        cqe_t c;
+        ring_init(&r, 8, IORING_SETUP_IOPOLL | kinds[i]);
+        ADD(&r, WRITE, direct, m, PAGE, 0, 1);
+        ring_submit(&r);
+        mt_sleep_us(20000);
+        if (ring_peek(&r, &c)) {
+            CHECK_EQ(c.res, -EOPNOTSUPP);
+            ring_exit(&r);
+            continue;
+        }
+        OK(u_enter(r.fd, 0, 1, 0, NULL, 0));
+        CHECK_EQ(ring_ready(&r), 0);
+        struct pollfd ready = {r.fd, POLLIN, 0};
+        CHECK_EQ(poll(&ready, 1, 0), 0);
+        OK(u_enter(r.fd, 0, 0, IORING_ENTER_GETEVENTS, NULL, 0)); // one look
+        CHECK_EQ(ring_wait(&r).res, (int)PAGE);
+        for (int k = 0; k < 4; k++)
+            ADD(&r, WRITE, direct, m + k * PAGE, PAGE, k * PAGE, k + 1);
+        ring_publish(&r);
+        CHECK_EQ(u_enter(r.fd, 4, 4, IORING_ENTER_GETEVENTS, NULL, 0), 4);
+        for (int k = 0; k < 4; k++)
+            CHECK_EQ(ring_wait(&r).res, (int)PAGE);
+        // Nothing is on its way: nothing is waited for.
+        OK(u_enter(r.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0));
+        // What cannot even be begun is told at once.
+        ADD(&r, WRITE, fd, m, PAGE, 0, 9);
+        ring_submit(&r);
+        CHECK(ring_peek(&r, &c));
+        CHECK_EQ(c.res, -EOPNOTSUPP);
+        // One that nobody looks for does not keep the ring.
+        ADD(&r, WRITE, direct, m, PAGE, 0, 2);
+        ring_submit(&r);
+        ring_drop(&r);
+    }
+    OK(munmap(m, 8 * PAGE));
     OK(close(fd));
     OK(close(direct));
 }

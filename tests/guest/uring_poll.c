@@ -90,7 +90,27 @@ TEST(the_wrong_event_does_not_count)
     OK(close(p[0]));
 }
 
+// An event beyond the first sixteen: EPOLLEXCLUSIVE, which makes of several that wait one.
 // proves: IORING_FEAT_POLL_32BITS
+TEST(one_of_several)
+{
+    int p[2];
+    OK(pipe(p));
+    ring_init(&r, 8, 0);
+    for (uint64_t i = 1; i <= 3; i++)
+        add_poll(&r, p[0], POLLIN | 1u << 28, i);
+    ring_submit(&r);
+    for (uint64_t i = 1; i <= 3; i++) {
+        put(p[1]);
+        expect(i, POLLIN, 0);
+        ring_quiet(&r);
+        take(p[0]);
+    }
+    ring_exit(&r);
+    OK(close(p[0]));
+    OK(close(p[1]));
+}
+
 TEST(hangups_and_errors)
 {
     int p[2];
@@ -269,7 +289,6 @@ TEST(several_on_one_file)
     OK(close(ev));
 }
 
-// proves: IORING_OP_POLL_REMOVE
 // Who came last is told first; a multishot stays where it is.
 TEST(the_newest_first)
 {
@@ -319,6 +338,7 @@ TEST(the_newest_first)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_POLL_REMOVE
 TEST(removals)
 {
     int ev = OK(eventfd(0, 0));

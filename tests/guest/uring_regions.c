@@ -115,7 +115,6 @@ static void map_again(struct io_uring_params *p)
     ring_map(&r);
 }
 
-// proves: IORING_REGISTER_RESIZE_RINGS
 TEST(the_index_array_is_not_told_twice)
 {
     ring_init(&r, 8, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN);
@@ -126,6 +125,7 @@ TEST(the_index_array_is_not_told_twice)
     ring_drop(&r);
 }
 
+// proves: IORING_REGISTER_RESIZE_RINGS
 TEST(other_sizes)
 {
     struct io_uring_params p = {.sq_entries = 32};

@@ -14,7 +14,6 @@ struct probe {
     struct io_uring_probe_op ops[256];
 };
 
-// proves: IORING_REGISTER_PROBE
 TEST(probe)
 {
     struct ring r;
@@ -39,6 +38,60 @@ TEST(probe)
     for (unsigned i = 0; i < countof(must); i++)
         if (!(p.ops[must[i]].flags & IO_URING_OP_SUPPORTED))
             FAIL("operation %d is not supported", must[i]);
+    ring_exit(&r);
+}
+
+// proves: IORING_REGISTER_PROBE, IORING_REGISTER_QUERY
+// The probe, the features of a set-up, IORING_REGISTER_QUERY and what is refused as unknown say the same.
+TEST(one_story)
+{
+    struct { uint32_t ops, registers; uint64_t features, setup, enter, sqe; } q = {0};
+    struct { uint64_t next, data; uint32_t op, size; int32_t result; uint32_t resv[3]; } h = {.data = (uintptr_t)&q, .size = sizeof q};
+    enum { REGISTER_QUERY = 35 };
+    struct ring r;
+    static struct probe p;
+    OK(u_register(-1, REGISTER_QUERY, &h, 0));
+    CHECK_EQ(h.result, 0);
+    ring_init(&r, 4, 0);
+    memset(&p, 0, sizeof p);
+    OK(u_register(r.fd, IORING_REGISTER_PROBE, &p, 256));
+    CHECK_EQ(p.head.last_op + 1u, q.ops);
+    CHECK_EQ(r.p.features, q.features);
+    for (uint32_t op = 0; op < q.ops; op++)
+        CHECK_EQ(p.ops[op].flags, IO_URING_OP_SUPPORTED);
+    prep(ring_sqe(&r), (int)q.ops, -1, NULL, 0, 0, 1);
+    CHECK_EQ(ring_result(&r, 1), -EINVAL);
+    // No flag is missing from what is told, nor told and refused. Some need others.
+    CHECK_EQ(q.setup & (q.setup + 1), 0);
+    CHECK_EQ(q.enter & (q.enter + 1), 0);
+    CHECK_EQ(q.sqe & (q.sqe + 1), 0);
+    for (uint64_t bit = 1; bit <= (q.setup + 1) && bit < 1u << 31; bit <<= 1) {
+        static const uint32_t with[][2] = {
+            {IORING_SETUP_SQ_AFF, IORING_SETUP_SQPOLL}, {U_SETUP_REGISTERED_FD_ONLY, U_SETUP_NO_MMAP}, {U_SETUP_HYBRID_IOPOLL, IORING_SETUP_IOPOLL},
+            {IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SINGLE_ISSUER}, {IORING_SETUP_TASKRUN_FLAG, IORING_SETUP_COOP_TASKRUN},
+        };
+        struct io_uring_params params = {.flags = (uint32_t)bit, .cq_entries = 8, .wq_fd = r.fd};
+        for (unsigned i = 0; i < countof(with); i++)
+            if (bit == with[i][0])
+                params.flags |= with[i][1];
+        int fd = u_setup(4, &params), e = errno;
+        if (fd >= 0)
+            OK(close(fd));
+        if (bit > q.setup)
+            CHECK(fd < 0 && e == EINVAL);
+        else if (fd < 0)
+            CHECK_EQ(e, EFAULT); // NO_MMAP without memory
+    }
+    CHECK_ERR(u_enter(r.fd, 0, 0, (uint32_t)q.enter + 1, NULL, 0), EINVAL);
+    for (uint64_t bit = 1; bit <= q.sqe + 1 && bit < 256; bit <<= 1) {
+        ADD(&r, NOP, -1, NULL, 0, 0, 2)->flags = (uint8_t)bit;
+        ring_submit(&r);
+        if (bit == IOSQE_CQE_SKIP_SUCCESS)
+            continue;
+        int res = ring_wait(&r).res;
+        CHECK_EQ(res, bit > q.sqe ? -EINVAL : bit == IOSQE_BUFFER_SELECT ? -EOPNOTSUPP : 0);
+    }
+    CHECK_ERR(u_register(r.fd, q.registers, NULL, 0), EINVAL);
     ring_exit(&r);
 }
 

@@ -426,7 +426,7 @@ TEST(restrictions)
     OK(close(fd));
 }
 
-// proves: IORING_REGISTER_IOWQ_AFF, IORING_UNREGISTER_IOWQ_AFF, IORING_REGISTER_IOWQ_MAX_WORKERS, IORING_FEAT_NATIVE_WORKERS
+// proves: IORING_REGISTER_IOWQ_AFF, IORING_UNREGISTER_IOWQ_AFF, IORING_REGISTER_IOWQ_MAX_WORKERS
 TEST(limits_of_workers)
 {
     ring_init(&r, 8, 0);
@@ -452,7 +452,10 @@ TEST(limits_of_workers)
     CHECK_ERR(u_register(r.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, n, 2), EINVAL);
     CHECK_ERR(u_register(r.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, n, 1), EINVAL);
     CHECK_ERR(u_register(r.fd, IORING_REGISTER_IOWQ_MAX_WORKERS, NULL, 2), EINVAL);
-    uint64_t mask = 1;
+    uint64_t mask = 1, none = 0;
+    OK(u_register(r.fd, IORING_REGISTER_IOWQ_AFF, &none, 8));
+    OK(u_register(r.fd, IORING_REGISTER_IOWQ_AFF, &mask, 1));
+    CHECK_ERR(u_register(r.fd, IORING_REGISTER_IOWQ_AFF, (void *)8, 8), EFAULT);
     OK(u_register(r.fd, IORING_REGISTER_IOWQ_AFF, &mask, 8));
     CHECK_ERR(u_register(r.fd, IORING_REGISTER_IOWQ_AFF, &mask, 0), EINVAL);
     CHECK_ERR(u_register(r.fd, IORING_REGISTER_IOWQ_AFF, NULL, 8), EINVAL);
@@ -494,7 +497,6 @@ struct query_hdr {
     uint32_t resv[3];
 };
 
-// proves: IORING_REGISTER_QUERY
 TEST(queries)
 {
     struct { uint32_t ops, regs; uint64_t features, setup, enter, sqe; uint32_t queries, pad; } q = {0};

@@ -27,7 +27,6 @@ static int try_flags(uint32_t entries, uint32_t flags, uint32_t cq_entries)
     return try_setup(entries, &p);
 }
 
-// proves: IORING_SETUP_COOP_TASKRUN
 TEST(all_combinations_of_flags)
 {
     for (uint32_t bits = 0; bits < 1u << countof(flags_known); bits++) {

@@ -59,6 +59,7 @@ static void cancelled(uint64_t data, int told, int res)
     CHECK_EQ(c[!at].res, res);
 }
 
+// proves: IORING_FEAT_NATIVE_WORKERS
 TEST(a_read_behind_a_worker_is_interrupted)
 {
     begin(0);

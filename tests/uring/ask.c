@@ -4,6 +4,7 @@
 //   op:N[:FLAGS]     cqe.res of a request with opcode N, sqe.flags FLAGS, no descriptor and nothing else
 //   register:N       io_uring_register with opcode N on the ring, or (N+1000) on no ring: the result or -errno
 //   probe:N          1 when the probe says that opcode N is supported
+//   probes:0         the opcodes that the probe says are supported, with commas
 //   query:flags      the setup flags that IORING_REGISTER_QUERY tells, in hexadecimal
 #define MT_OWN_MAIN
 #include "uring.h"
@@ -32,6 +33,13 @@ static int probe(int opcode)
     if (u_register(r.fd, IORING_REGISTER_PROBE, &p, 64) < 0)
         return -errno;
     return opcode <= p.head.last_op && (p.ops[opcode].flags & IO_URING_OP_SUPPORTED) != 0;
+}
+
+static void probes(void)
+{
+    for (int op = 0, n = 0; op < 64; op++)
+        if (probe(op) > 0)
+            printf(n++ ? ",%d" : "%d", op);
 }
 
 static uint64_t query(void)
@@ -63,6 +71,8 @@ int main(int argc, char **argv)
             printf("%d ", request(number, flags));
         else if (!strcmp(what, "probe"))
             printf("%d ", probe(number));
+        else if (!strcmp(what, "probes"))
+            probes();
         else if (!strcmp(what, "query"))
             printf("%llx ", (unsigned long long)query());
         else {

@@ -10,6 +10,15 @@ internal sealed class IoWorkQueue
     private readonly WorkerPool _pool;
     private readonly Lane[] _lanes = [new(), new()];
 
+    private byte[]? _processors;
+
+    /// <summary>The processors that its workers may use, a bit each; null: those of the sandbox.</summary>
+    public byte[]? Processors
+    {
+        get => Volatile.Read(ref _processors);
+        set => Volatile.Write(ref _processors, value);
+    }
+
     /// <summary>Files that a worker writes to.</summary>
     private readonly HashSet<object> _hashed = [];
 

@@ -1,3 +1,4 @@
+using Moat.Host;
 using Moat.Kernel.Time;
 using Moat.Kernel.Vfs;
 
@@ -157,6 +158,7 @@ internal sealed partial class Ring
     /// <summary>On a worker thread, without any lock: runs the request, then those that waited for this place.</summary>
     public void RunOnWorker(Request request)
     {
+        bool isBound = _workers.Processors is { } mask && HostAffinity.Restrict(0, mask) >= 0;
         for (Request? next = request; next is not null;)
         {
             Request running = next;
@@ -167,10 +169,18 @@ internal sealed partial class Ring
                 status = running.Op.Issue(running, IssueFlags.Unlocked);
             // From here on the request is the ring's again.
             next = _workers.Finish(running);
+            if (status == IssueStatus.Done && IsFoundByPolling(running))
+            {
+                AddFinished(running);
+                continue;
+            }
             running.WorkerStatus = status;
             running.State = RequestState.WorkerDone;
             QueueWork(running, WorkSource.Worker);
         }
+        // The thread is other rings' too.
+        if (isBound)
+            HostAffinity.Unpin(0);
     }
 
     /// <summary>A worker has run the request. Under the lock.</summary>

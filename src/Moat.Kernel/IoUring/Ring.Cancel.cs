@@ -155,6 +155,7 @@ internal sealed partial class Ring
                 r = next;
             }
         }
+        TakeFinished();
         RunWork();
         Unlock();
     }

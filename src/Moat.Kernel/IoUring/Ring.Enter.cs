@@ -79,9 +79,6 @@ internal sealed partial class Ring
         return submitted != 0 ? submitted : result;
     }
 
-    /// <summary>io_uring_enter(2) polls for completions itself (IORING_SETUP_IOPOLL, and no thread of the ring does).</summary>
-    private bool PollsForEvents => (Setup & IoUringSetup.IOPOLL) != 0 && _poller is null;
-
     /// <summary>What is told to a wait that polls has to be there, but says nothing: no mask, no time. EINVAL, EFAULT.</summary>
     private static Errno CheckPolledWait(Task task, IoUringEnter flags, ulong argument, ulong argumentSize)
     {

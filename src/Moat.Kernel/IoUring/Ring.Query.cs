@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Moat.Host;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
@@ -130,13 +131,27 @@ internal sealed partial class Ring
     }
 
     /// <summary>
-    /// IOWQ_AFF: which processors workers may use. The sentry's threads serve all guests and run wherever the host lets them; the mask is
-    /// read and no more.
+    /// IOWQ_AFF: which processors workers may use. A worker is bound to them while it runs requests of this ring; a mask without any that the
+    /// sandbox has leaves them free, as one that is taken back.
     /// </summary>
-    private static SysResult SetWorkerAffinity(Task task, UserPtr argument, uint bytes)
+    private SysResult SetWorkerAffinity(Task task, UserPtr argument, uint bytes)
     {
-        Span<byte> mask = stackalloc byte[1024];
-        return task.Mm.CopyIn(argument, mask[..(int)Math.Min(bytes, (uint)mask.Length)]);
+        ReadOnlySpan<byte> ours = HostAffinity.Ours;
+        Span<byte> mask = stackalloc byte[ours.Length];
+        mask.Clear();
+        Errno e = task.Mm.CopyIn(argument, mask[..(int)Math.Min(bytes, (uint)mask.Length)]);
+        if (e != Errno.OK)
+            return e;
+        for (int i = 0; i < mask.Length; i++)
+            mask[i] &= ours[i];
+        _workers.Processors = mask.ContainsAnyExcept((byte)0) && !mask.SequenceEqual(ours) ? mask.ToArray() : null;
+        return 0;
+    }
+
+    private SysResult FreeWorkers()
+    {
+        _workers.Processors = null;
+        return 0;
     }
 
     /// <summary>

@@ -33,6 +33,7 @@ internal sealed partial class Ring
                 CancelEverything();
         }
         // A ring that could not be made has nothing to run.
+        TakeFinished();
         if (_memory is not null)
             RunWork();
         if (_live != 0 || _freed || (_poller is not null && !_pollerLeft))

@@ -190,7 +190,10 @@ internal sealed partial class Ring
     {
         if (status == IssueStatus.Done)
         {
-            Complete(request);
+            if (IsFoundByPolling(request))
+                AddFinished(request);
+            else
+                Complete(request);
             return;
         }
         if (status == IssueStatus.Queued)

@@ -51,6 +51,7 @@ internal sealed partial class Ring
             if ((match.Flags & CancelFlags.FD) != 0 && match.File is null)
                 match.File = file = (match.Flags & CancelFlags.FD_FIXED) != 0 ? GetFixedFile(fd) : GetFile(task.Files, fd);
             result = (match.Flags & CancelFlags.FD) != 0 && match.File is null ? Errno.EBADF : Cancel(match);
+            TakeFinished();
             RunWork();
         }
         Unlock();

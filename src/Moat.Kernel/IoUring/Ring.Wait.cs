@@ -48,7 +48,7 @@ internal sealed partial class Ring
     private SysResult WaitForEvents(Task task, in EnterWait wait)
     {
         uint min = Math.Min(wait.MinComplete, _memory.CqEntries);
-        if (HasWork)
+        if (HasWorkForWaiter)
             RunAsWaiter(min);
         if (HasOverflow)
             FlushOverflow();
@@ -79,7 +79,7 @@ internal sealed partial class Ring
         {
             // What the queuer of work does and this look are ordered by full fences: the work is seen, or the task woken.
             Interlocked.MemoryBarrier();
-            if (HasWork)
+            if (HasWorkForWaiter)
                 RunAsWaiter(Math.Max(min, 1));
             if (HasOverflow)
                 FlushOverflow();
@@ -165,14 +165,23 @@ internal sealed partial class Ring
 
     private void RunAsWaiter(uint wanted)
     {
-        if (!_defer)
+        if (PollsForEvents)
+        {
+            _lock.Enter();
+            TakeFinished();
+            RunWork();
+            Unlock();
+        }
+        else if (!_defer)
         {
             RunPending();
-            return;
         }
-        _lock.Enter();
-        RunDeferred(wanted);
-        ExitLock();
+        else
+        {
+            _lock.Enter();
+            RunDeferred(wanted);
+            ExitLock();
+        }
     }
 
     private bool IsSatisfied(Waiter waiter)

@@ -209,9 +209,13 @@ internal sealed partial class Ring
     /// <summary>Moves what others have queued behind what is ready, oldest first.</summary>
     private void TakeQueued()
     {
-        if (Volatile.Read(ref _queued) is null)
-            return;
-        Request? newest = Interlocked.Exchange(ref _queued, null), oldest = null;
+        if (Volatile.Read(ref _queued) is not null)
+            AppendAll(Interlocked.Exchange(ref _queued, null));
+    }
+
+    private void AppendAll(Request? newest)
+    {
+        Request? oldest = null;
         while (newest is not null)
         {
             Request? next = newest.NextQueued;

@@ -7,7 +7,7 @@ namespace Moat.Kernel.Syscalls;
 /// <summary>io_uring_setup(2), io_uring_enter(2), io_uring_register(2).</summary>
 internal static class IoUringSyscalls
 {
-    private const string RegisterNote = "IOWQ_AFF, NAPI: have no effect; ZCRX_IFQ: no device has it";
+    private const string RegisterNote = "NAPI: there is no device to poll; ZCRX_IFQ: no device has it";
 
     /// <summary>io_uring_setup(2): EPERM (kernel.io_uring_disabled), EFAULT, EINVAL, ENOMEM, EMFILE.</summary>
     [Syscall(425, "io_uring_setup", Support.Full)]
