@@ -193,6 +193,7 @@ TEST(fdinfo)
     ring_init(&r, 8, 0);
     OK(u_register(r.fd, IORING_REGISTER_FILES, fds, 3));
     OK(u_register(r.fd, IORING_REGISTER_BUFFERS, v, 2));
+    OK(u_register(r.fd, IORING_REGISTER_PERSONALITY, NULL, 0));
     add_nop(&r, 5);
     ring_submit(&r);
     add_nop(&r, 11)->flags = IOSQE_IO_LINK;
@@ -206,6 +207,7 @@ TEST(fdinfo)
     for (unsigned i = 0; i < countof(keys); i++)
         if (!strstr(text, keys[i]))
             FAIL("no %s", keys[i]);
+    CHECK(strstr(text, "Personalities") == NULL);
     ring_drop(&r);
     OK(close(fd));
     OK(close(p[0]));

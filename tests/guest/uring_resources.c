@@ -72,6 +72,18 @@ static void expect_tag(uint64_t tag)
 }
 
 // proves: IORING_REGISTER_FILES_UPDATE2
+TEST(the_order_of_tags)
+{
+    int fds[3] = {STDIN_FILENO, -1, STDOUT_FILENO};
+    uint64_t tags[3] = {1, 0, 3};
+    ring_init(&r, 8, 0);
+    CHECK_EQ(files2(3, 0, fds, tags), 0);
+    OK(u_register(r.fd, IORING_UNREGISTER_FILES, NULL, 0));
+    CHECK_EQ(ring_wait(&r).user_data, 3);
+    CHECK_EQ(ring_wait(&r).user_data, 1);
+    ring_exit(&r);
+}
+
 TEST(files_with_tags)
 {
     int a = mt_file("a", 100), b = mt_file("b", 200), p[2];
@@ -530,6 +542,9 @@ TEST(queries)
     CHECK_EQ(h.size, sizeof q);
     CHECK_EQ(area[0][199], 0); // filled up
     CHECK_EQ(area[0][200], 1);
+    h = (struct query_hdr){.data = (uintptr_t)area[0], .size = 12};
+    OK(u_register(fd, REGISTER_QUERY, &h, 0));
+    CHECK_EQ(h.size, 12);
     h = (struct query_hdr){.data = 8, .size = 48};
     CHECK_ERR(u_register(fd, REGISTER_QUERY, &h, 0), EFAULT);
     h = (struct query_hdr){.data = (uintptr_t)&q, .size = sizeof q, .next = (uintptr_t)&h};

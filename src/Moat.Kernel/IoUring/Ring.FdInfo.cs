@@ -92,11 +92,6 @@ internal sealed partial class Ring
             text.Append(_buffers![i]?.Buffer is { } buffer
                 ? string.Create(plain, $"{i,5}: 0x{buffer.Address:x}/{buffer.Length}\n") : string.Create(plain, $"{i,5}: <none>\n"));
         }
-        if (_personalities.Count == 0)
-            return;
-        text.Append("Personalities:\n");
-        foreach (KeyValuePair<ushort, Personality> p in _personalities)
-            text.Append(plain, $"{p.Key,5}\n").Append(p.Value.Describe());
     }
 
     private static string NameOf(FileDescription file)

@@ -20,14 +20,6 @@ internal sealed partial class Ring
     {
         private Submitter? _origin;
 
-        /// <summary>As fdinfo shows it.</summary>
-        public string Describe()
-        {
-            Credentials c = credentials;
-            return string.Create(System.Globalization.CultureInfo.InvariantCulture,
-                $"\tUid:\t{c.Uid}\t\t{c.EffectiveUid}\t\t{c.SavedUid}\t\t{c.FsUid}\n\tGid:\t{c.Gid}\t\t{c.EffectiveGid}\t\t{c.SavedGid}\t\t{c.FsGid}\n");
-        }
-
         public Submitter OriginFor(Submitter origin)
         {
             if (_origin is null || !_origin.IsLike(origin))

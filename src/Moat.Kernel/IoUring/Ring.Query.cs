@@ -84,9 +84,9 @@ internal sealed partial class Ring
         Errno wrong = header.query_op != QUERY_OPCODES ? Errno.EOPNOTSUPP
             : (header.resv0 | header.resv1 | header.resv2) != 0 || header.result != 0 || size == 0 ? Errno.EINVAL : Errno.OK;
         header.result = -(int)wrong;
-        header.size = wrong == Errno.OK ? (uint)bytes.Length : 0;
+        header.size = wrong == Errno.OK ? Math.Min((uint)bytes.Length, size) : 0;
         // What is larger than the answer is filled up with zeros.
-        int told = (int)Math.Min(header.size, size);
+        int told = (int)header.size;
         Errno e = Clear(task.Mm, header.query_data + (ulong)told, size - (ulong)told);
         return e == Errno.OK ? task.Mm.CopyOut(new UserPtr(header.query_data), bytes[..told]) : e;
     }

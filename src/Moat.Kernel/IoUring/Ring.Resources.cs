@@ -165,9 +165,10 @@ internal sealed partial class Ring
         table = null;
         if (nodes is null)
             return;
-        foreach (ResourceNode? node in nodes)
+        // From the last to the first, which is the order in which tags come.
+        for (int i = nodes.Length - 1; i >= 0; i--)
         {
-            if (node is null)
+            if (nodes[i] is not { } node)
                 continue;
             if (!tell)
                 node.Tag = 0;
