@@ -5,7 +5,7 @@ internal sealed partial class Task
     /// <summary>
     /// The state as /proc shows it: R in guest code or asking for itself, S in a call (which may be busy in it), T stopped, Z ended.
     /// </summary>
-    public char StateLetter => HasEnded ? 'Z' : Group.IsStopped ? 'T' : _inGuest || this == Current ? 'R' : 'S';
+    public char StateLetter => HasEnded ? 'Z' : _tracing is { IsStopped: true } ? 't' : Group.IsStopped ? 'T' : _inGuest || this == Current ? 'R' : 'S';
 }
 
 internal sealed partial class ThreadGroup

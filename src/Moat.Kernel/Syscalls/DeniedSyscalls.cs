@@ -9,9 +9,6 @@ namespace Moat.Kernel.Syscalls;
 internal static class DeniedSyscalls
 {
 #pragma warning disable CS1591 // Each is what its name and note say.
-    [Syscall(101, "ptrace", Support.ErrnoOnly, Note = "EPERM: no tracing inside the sandbox")]
-    public static SysResult PTrace(Task task, long request, int pid, ulong address, ulong data) => Errno.EPERM;
-
     [Syscall(103, "syslog", Support.ErrnoOnly, Note = "EPERM: the kernel log is the host's")]
     public static SysResult SysLog(Task task, int type, UserPtr buffer, int length) => Errno.EPERM;
 

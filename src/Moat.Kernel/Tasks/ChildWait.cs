@@ -21,17 +21,19 @@ internal readonly record struct ChildWait(WaitTarget Target, int Id, ThreadGroup
     /// <summary>True when an option is set.</summary>
     public bool Has(WaitOptions option) => (Options & option) != 0;
 
+    /// <summary>True when a process or thread of an id is meant; what has ended belongs to no process any more.</summary>
+    public bool Names(int id, ThreadGroup? process) => Target switch
+    {
+        WaitTarget.Process => id == Id,
+        WaitTarget.ProcessGroup => process?.ProcessGroupId == Id,
+        WaitTarget.PidFd => process is not null && process == Process,
+        _ => true,
+    };
+
     /// <summary>True when a child of the waiter's process is meant.</summary>
     public bool Matches(Task waiter, ThreadGroup child)
     {
-        bool named = Target switch
-        {
-            WaitTarget.Process => child.Id == Id,
-            WaitTarget.ProcessGroup => child.ProcessGroupId == Id,
-            WaitTarget.PidFd => child == Process,
-            _ => true,
-        };
-        if (!named || (Has(WaitOptions.__WNOTHREAD) && child.Creator != waiter))
+        if (!Names(child.Id, child) || (Has(WaitOptions.__WNOTHREAD) && child.Creator != waiter))
             return false;
         return Has(WaitOptions.__WALL) || (child.ExitSignal != Signal.SIGCHLD) == Has(WaitOptions.__WCLONE);
     }

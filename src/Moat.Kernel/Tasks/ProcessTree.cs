@@ -6,7 +6,7 @@ namespace Moat.Kernel.Tasks;
 /// The relations among processes: parents and children, ended ones that wait to be waited for, process groups, sessions. One lock,
 /// taken by fork, exit, wait, stops and setpgid only; signal locks come after it.
 /// </summary>
-internal sealed class ProcessTree(Sentry sentry)
+internal sealed partial class ProcessTree(Sentry sentry)
 {
     private readonly Lock _lock = new();
 
@@ -61,9 +61,13 @@ internal sealed class ProcessTree(Sentry sentry)
                 if (!wait.Matches(waiter, child))
                     continue;
                 any = true;
-                if (TakeEnd(child, in wait, ref report) || child.TakeStop(in wait, ref report))
+                // Of whom one traces one hears as its tracer.
+                bool traced = child.Leader.Tracing is { } t && t.Tracer.Group == waiter.Group;
+                if (TakeEnd(child, in wait, ref report) || (!traced && child.TakeStop(in wait, ref report)))
                     return Errno.OK;
             }
+            if (waiter.Group.Tracees.Count + waiter.Group.EndedTracees.Count != 0 && TakeTraced(waiter, in wait, ref report, ref any))
+                return Errno.OK;
         }
         return any ? Errno.OK : Errno.ECHILD;
     }

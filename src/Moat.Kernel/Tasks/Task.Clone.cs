@@ -77,17 +77,22 @@ internal sealed partial class Task
         if (waits)
             child._vforkParent = this;
         int tid = child.Tid;
+        TraceEvent traced = PrepareTrace(child, in request);
         if (!Sentry.Launch(child))
         {
             if (pidFd >= 0)
                 Files.Close(pidFd);
             return Errno.EAGAIN;
         }
+        if (traced != TraceEvent.None)
+            TraceHappened(traced, (ulong)tid);
         while (waits && !child._hasLeftMemory)
         {
             if (BlockKillable() == WaitOutcome.Interrupted)
                 break;
         }
+        if (waits && _tracing is { } t && t.Has(TraceOptions.PTRACE_O_TRACEVFORKDONE))
+            TraceHappened(TraceEvent.VForkDone, (ulong)tid);
         return tid;
     }
 

@@ -103,48 +103,82 @@ internal sealed partial class Task
         action = default;
         while (true)
         {
+            if (_tracing is { TrapIsDue: true } due && !IsKilled)
+            {
+                TraceTrap(due);
+                continue;
+            }
             int stop = 0;
+            bool asks = false;
             lock (Group.SignalLock)
             {
-                if (!IsKilled && !Group.IsStopped)
+                if (!IsKilled && !WaitsInStop)
                 {
                     if (!Group.TakePending(this, ~Blocked, out info))
                     {
                         Recalculate();
                         return false;
                     }
-                    action = Group.Actions.Get(info.Signo);
-                    if (action.Handler == SigAction.SIG_IGN)
-                        continue;
-                    if (Tracer.Active)
-                        Tracer.Signal(this, in info);
-                    if (action.Handler != SigAction.SIG_DFL)
+                    asks = _tracing is not null;
+                    if (!asks)
                     {
-                        if ((action.Flags & SigActionFlags.SA_RESETHAND) != 0)
-                            Group.Actions.Set(info.Signo, action with { Handler = SigAction.SIG_DFL });
-                        return true;
+                        if (NeedsHandler(in info, out action, out stop))
+                            return true;
+                        if (stop == 0)
+                            continue;
                     }
-                    switch (SignalActions.GetDefault(info.Signo))
-                    {
-                        case DefaultAction.Terminate:
-                            Group.BeginExit(info.Signo);
-                            break;
-                        case DefaultAction.Stop:
-                            Group.PrepareStop();
-                            stop = info.Signo;
-                            break;
-                    }
-                    if (stop == 0)
-                        continue;
                 }
                 if (IsKilled)
                     return false;
+            }
+            if (asks)
+            {
+                if (!TraceSignal(ref info))
+                    continue;
+                lock (Group.SignalLock)
+                {
+                    if (NeedsHandler(in info, out action, out stop))
+                        return true;
+                }
+                if (stop == 0)
+                    continue;
             }
             if (stop != 0)
                 StopGroup(stop);
             else
                 WaitWhileStopped();
         }
+    }
+
+    /// <summary>
+    /// Under the signal lock: does what a signal does without a handler. True when it has one. <paramref name="stop"/>: the signal is to stop the
+    /// process, which happens without the lock; else 0.
+    /// </summary>
+    private bool NeedsHandler(in SigInfo info, out SigAction action, out int stop)
+    {
+        stop = 0;
+        action = Group.Actions.Get(info.Signo);
+        if (action.Handler == SigAction.SIG_IGN)
+            return false;
+        if (Tracer.Active)
+            Tracer.Signal(this, in info);
+        if (action.Handler != SigAction.SIG_DFL)
+        {
+            if ((action.Flags & SigActionFlags.SA_RESETHAND) != 0)
+                Group.Actions.Set(info.Signo, action with { Handler = SigAction.SIG_DFL });
+            return true;
+        }
+        switch (SignalActions.GetDefault(info.Signo))
+        {
+            case DefaultAction.Terminate:
+                Group.BeginExit(info.Signo);
+                break;
+            case DefaultAction.Stop:
+                Group.PrepareStop();
+                stop = info.Signo;
+                break;
+        }
+        return false;
     }
 
     private void StopGroup(int signal)
@@ -161,6 +195,11 @@ internal sealed partial class Task
 
     private void WaitWhileStopped()
     {
+        if (_tracing is { } t)
+        {
+            TraceGroupStop(t);
+            return;
+        }
         Thread.BeginBlock();
         while (Group.IsStopped)
             _parker.Wait(Forever);

@@ -132,6 +132,8 @@ internal sealed partial class Task
             Group.SetExecutable(null);
             Group.UndoSemaphores();
         }
+        if (_tracing is not null || Group.Tracees.Count != 0 || Group.Leader.Tracing is not null)
+            Sentry.Processes.EndTracing(this, _exitStatus, last);
         Sentry.TaskEnded(this, last);
     }
 }

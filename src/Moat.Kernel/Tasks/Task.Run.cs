@@ -51,6 +51,7 @@ internal sealed partial class Task
         }
         try
         {
+            TraceExit();
             Exit();
         }
 #pragma warning disable CA1031
@@ -107,7 +108,7 @@ internal sealed partial class Task
 
     private void ServeCall()
     {
-        if (Thread.TakeHotCall() is not 0 and ulong site)
+        if (_tracing is null && Thread.TakeHotCall() is not 0 and ulong site)
             Mm.PatchCall(Thread, site);
         GuestCall call = Thread.Call;
         // The number is 32 bits wide; the rest of rax is ignored.
@@ -120,7 +121,7 @@ internal sealed partial class Task
         Args.A5 = call.A5;
         while (true)
         {
-            SysResult result = SeccompMode == 0 ? SyscallTable.Dispatch(this, in Args) : DispatchConfined();
+            SysResult result = IsWatched ? DispatchWatched() : SyscallTable.Dispatch(this, in Args);
             if (!_attention && !_hasSavedMask && !IsInternal(result))
             {
                 Thread.SetResult((ulong)result.Value);
@@ -138,6 +139,8 @@ internal sealed partial class Task
         _faults++;
         if (!outcome.Resume)
         {
+            if (_tracing is not null)
+                SetTrapFlag(false);
             FaultTrap = fault.TrapNumber;
             FaultError = fault.ErrorCode;
             FaultAddress = fault.Address;

@@ -169,7 +169,10 @@ internal sealed partial class Task
         return outcome == WaitOutcome.TimedOut ? Errno.EAGAIN : Errno.EINTR;
     }
 
+    /// <summary>The process is stopped, and no tracer told this thread to go on nevertheless.</summary>
+    private bool WaitsInStop => Group.IsStopped && _tracing is not { PassesStop: true };
+
     /// <summary>Under the signal lock: looks again whether something wants delivery.</summary>
     private void Recalculate()
-        => _attention = IsKilled || Group.IsStopped || ((Pending.Bits | Group.Pending.Bits) & ~Blocked) != 0;
+        => _attention = IsKilled || WaitsInStop || _tracing is { TrapIsDue: true } || ((Pending.Bits | Group.Pending.Bits) & ~Blocked) != 0;
 }

@@ -50,7 +50,7 @@ internal sealed partial class ThreadGroup
 
         Task looker = target ?? Leader;
         // A blocked signal is kept even if it is ignored: the action may change before it is unblocked, or signalfd reads it.
-        if (((looker.Blocked | looker.WaitedFor) & bit) == 0 && Actions.IsIgnored(signal))
+        if (((looker.Blocked | looker.WaitedFor) & bit) == 0 && Actions.IsIgnored(signal) && looker.Tracing is null)
             return Errno.OK;
         SignalQueue queue = target?.Pending ?? Pending;
         if (signal < Signal.SIGRTMIN && (queue.Bits & bit) != 0 && !isTimer)
@@ -175,10 +175,14 @@ internal sealed partial class ThreadGroup
             return false;
         _stopIsDue = false;
         IsStopped = true;
-        _stopReport = signal;
+        StopSignal = _stopReport = signal;
         _continueReport = false;
         foreach (Task task in _tasks)
+        {
+            if (task.Tracing is { } tracing)
+                tracing.PassesStop = false;
             task.Interrupt();
+        }
         return true;
     }
 

@@ -19,7 +19,7 @@ internal static class TaskStatus
         text.Append("Name:\t");
         AppendEscaped(text, TaskEntries.Text(task.Name));
         text.Append(c, $"\nUmask:\t0{Convert.ToString(task.Fs.Umask & 0x1ff, 8).PadLeft(3, '0')}\nState:\t{state} ({StateName(state)})\n")
-            .Append(c, $"Tgid:\t{group.Id}\nNgid:\t0\nPid:\t{task.Tid}\nPPid:\t{group.ParentId}\nTracerPid:\t0\n")
+            .Append(c, $"Tgid:\t{group.Id}\nNgid:\t0\nPid:\t{task.Tid}\nPPid:\t{group.ParentId}\nTracerPid:\t{task.Tracing?.Tracer.Tid ?? 0}\n")
             .Append(c, $"Uid:\t{who.Uid}\t{who.EffectiveUid}\t{who.SavedUid}\t{who.FsUid}\n")
             .Append(c, $"Gid:\t{who.Gid}\t{who.EffectiveGid}\t{who.SavedGid}\t{who.FsGid}\n")
             .Append(c, $"FDSize:\t{task.Files.Capacity}\nGroups:\t");
@@ -47,6 +47,7 @@ internal static class TaskStatus
     {
         'R' => "running",
         'T' => "stopped",
+        't' => "tracing stop",
         'Z' => "zombie",
         _ => "sleeping",
     };
