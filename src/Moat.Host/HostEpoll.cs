@@ -60,12 +60,14 @@ public sealed unsafe class HostEpoll : IDisposable
             return Math.Max(0, (int)HostSyscall.Call(232 /* epoll_wait */, _fd, (long)p, events.Length, 0));
     }
 
-    /// <summary>Waits without limit for events. Returns how many, or -errno.</summary>
-    public int Wait(Span<HostEpollEvent> events)
+    /// <summary>Waits without limit until there are events, and takes none. False: interrupted.</summary>
+    public bool WaitReady()
     {
-        // SAFETY: pinned for the call.
-        fixed (HostEpollEvent* p = events)
-            return (int)HostSyscall.Call(232 /* epoll_wait */, _fd, (long)p, events.Length, -1);
+        const ulong POLLIN = 1;
+        // struct pollfd: int fd; short events, revents.
+        ulong pollfd = (uint)_fd | (POLLIN << 32);
+        // SAFETY: pollfd outlives the call.
+        return HostSyscall.Call(7 /* poll */, (long)&pollfd, 1, -1) > 0;
     }
 
     /// <summary>What is ready of <paramref name="events"/> (poll(2) bits) right now; POLLERR, POLLHUP and POLLNVAL always are asked for.</summary>

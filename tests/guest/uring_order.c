@@ -200,7 +200,7 @@ TEST(a_full_backlog)
 {
     struct sockaddr_un a;
     socklen_t n = abstract_name(&a, "full");
-    struct __kernel_timespec ts = { 0, 10000000 };
+    struct __kernel_timespec ts = { 0, 100000000 };
     cqe_t c[2];
     int l = OK(socket(AF_UNIX, SOCK_STREAM, 0)), s[3];
     OK(bind(l, (struct sockaddr *)&a, n));
@@ -268,4 +268,139 @@ TEST(a_fifo_is_opened_at_once)
     CHECK_EQ(fcntl(fd, F_GETFL) & O_NONBLOCK, 0);
     OK(close(fd));
     ring_exit(&r);
+}
+
+// What a thread does to one socket is known at the other before it goes on: two sends are two messages, though they are a stream.
+TEST(sends_are_told_at_once)
+{
+    static char buffers[8][64];
+    int s[2];
+    for (int kind = 0; kind < 2; kind++) {
+        if (kind == 0)
+            tcp_pair(s);
+        else
+            pair_of(SOCK_STREAM, s);
+        ring_init(&r, 8, 0);
+        ADD(&r, PROVIDE_BUFFERS, 8, buffers, 64, 0, 1);
+        CHECK_EQ(one(&r, 1).res, 0);
+        sqe_t *q = ADD(&r, RECV, s[0], NULL, 0, 0, 2);
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->ioprio = U_RECV_MULTISHOT;
+        ring_submit(&r);
+        for (int i = 1; i <= 4; i++)
+            CHECK_EQ(send(s[1], "abcd", i, 0), i);
+        for (int i = 1; i <= 4; i++) {
+            cqe_t c = ring_wait(&r);
+            CHECK_EQ(c.res, i);
+            CHECK(c.flags & IORING_CQE_F_MORE);
+        }
+        OK(close(s[1]));
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, 0);
+        CHECK_EQ(c.flags, kind == 0 ? U_CQE_NONEMPTY : 0); // TCP tells of its end
+        ring_exit(&r);
+        OK(close(s[0]));
+    }
+}
+
+// Older and newer requests that go on for long: each keeps its place.
+TEST(multishots_keep_their_places)
+{
+    static char buffers[16][16];
+    int s[2];
+    pair_of(SOCK_DGRAM, s);
+    ring_init(&r, 8, 0);
+    ADD(&r, PROVIDE_BUFFERS, 16, buffers, 16, 0, 9);
+    CHECK_EQ(one(&r, 9).res, 0);
+    for (int i = 1; i <= 3; i++) {
+        sqe_t *q = ADD(&r, RECV, s[0], NULL, 0, 0, i);
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->ioprio = U_RECV_MULTISHOT;
+    }
+    ring_submit(&r);
+    for (int i = 0; i < 5; i++) {
+        CHECK_EQ(write(s[1], "x", 1), 1);
+        CHECK_EQ(ring_wait(&r).user_data, 3);
+    }
+    add_cancel(&r, 3, 0, 9);
+    ring_submit(&r);
+    for (int i = 0; i < 2; i++)
+        ring_wait(&r);
+    for (int i = 0; i < 2; i++) {
+        CHECK_EQ(write(s[1], "x", 1), 1);
+        CHECK_EQ(ring_wait(&r).user_data, 2);
+    }
+    ring_drop(&r);
+    drop(s);
+}
+
+// An empty message and the end come with the header that all messages have, and end the request.
+TEST(the_end_of_messages)
+{
+    static char buffers[4][64];
+    struct iovec v = { 0 };
+    struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };
+    int s[2];
+    for (int kind = 0; kind < 3; kind++) {
+        if (kind == 0)
+            tcp_pair(s);
+        else
+            pair_of(kind == 1 ? SOCK_SEQPACKET : SOCK_DGRAM, s);
+        ring_init(&r, 8, 0);
+        ADD(&r, PROVIDE_BUFFERS, 4, buffers, 64, 0, 1);
+        CHECK_EQ(one(&r, 1).res, 0);
+        sqe_t *q = ADD(&r, RECVMSG, s[0], &m, 1, 0, 2);
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->ioprio = U_RECV_MULTISHOT;
+        ring_submit(&r);
+        if (kind == 2)
+            CHECK_EQ(send(s[1], "", 0, 0), 0);
+        else
+            OK(shutdown(s[1], SHUT_WR));
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, 16);
+        CHECK_EQ(c.flags & (IORING_CQE_F_MORE | IORING_CQE_F_BUFFER), IORING_CQE_F_BUFFER);
+        m.msg_controllen = -1;
+        q = ADD(&r, RECVMSG, s[0], &m, 1, 0, 3);
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->ioprio = U_RECV_MULTISHOT;
+        CHECK_EQ(one(&r, 3).res, -EOVERFLOW);
+        m.msg_controllen = 0;
+        ring_exit(&r);
+        drop(s);
+    }
+}
+
+// A bundle that goes on takes as many buffers as it has needed before; when none is left behind, it ends.
+TEST(bundles_take_what_they_needed)
+{
+    static char data[100];
+    struct pbuf_ring b;
+    int s[2];
+    pair_of(SOCK_STREAM, s);
+    ring_init(&r, 8, 0);
+    if (!(r.p.features & U_FEAT_BUNDLE))
+        SKIP("no bundles");
+    pbuf_init(&r, &b, 16, 1);
+    for (int i = 0; i < 6; i++)
+        pbuf_add(&b, data + 16 * i, 16, i);
+    sqe_t *q = ADD(&r, RECV, s[0], NULL, 0, 0, 1);
+    q->flags = IOSQE_BUFFER_SELECT;
+    q->buf_group = 1;
+    q->ioprio = U_RECV_MULTISHOT | U_BUNDLE;
+    ring_submit(&r);
+    CHECK_EQ(send(s[1], data, 50, 0), 50);
+    cqe_t c = ring_wait(&r);
+    CHECK_EQ(c.res, 48);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | U_CQE_NONEMPTY);
+    c = ring_wait(&r);
+    CHECK_EQ(c.res, 2);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | 3 << IORING_CQE_BUFFER_SHIFT);
+    CHECK_EQ(send(s[1], data, 5, 0), 5);
+    c = ring_wait(&r);
+    CHECK_EQ(c.res, 5);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 4 << IORING_CQE_BUFFER_SHIFT);
+    ring_exit(&r);
+    OK(munmap(b.e, b.size));
+    drop(s);
 }

@@ -1,6 +1,8 @@
 // POLL_ADD once and again and again, POLL_REMOVE, updates, hang-ups, files that are always ready.
 #include "uring.h"
+#include <netinet/in.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
 
 static struct ring r;
@@ -556,4 +558,34 @@ TEST(polls_and_reads_in_one_chain)
     ring_exit(&r);
     OK(close(p[0]));
     OK(close(p[1]));
+}
+
+// Whatever a poll asks for, that the other side sends no more is told as well.
+TEST(half_a_hang_up_comes_unasked)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof a;
+    int l = OK(socket(AF_INET, SOCK_STREAM, 0)), c = OK(socket(AF_INET, SOCK_STREAM, 0)), u[2];
+    OK(bind(l, (struct sockaddr *)&a, n));
+    OK(listen(l, 1));
+    OK(getsockname(l, (struct sockaddr *)&a, &n));
+    OK(connect(c, (struct sockaddr *)&a, n));
+    int s = OK(accept(l, NULL, NULL));
+    OK(socketpair(AF_UNIX, SOCK_STREAM, 0, u));
+    ring_init(&r, 8, 0);
+    add_poll(&r, c, POLLPRI, 1);
+    add_poll(&r, u[0], POLLPRI, 2);
+    ring_submit(&r);
+    OK(shutdown(s, SHUT_WR));
+    OK(shutdown(u[1], SHUT_WR));
+    for (int i = 0; i < 2; i++)
+        CHECK_EQ(ring_wait(&r).res, POLLRDHUP);
+    add_poll(&r, u[0], POLLIN, 3);
+    CHECK_EQ(ring_result(&r, 3), POLLIN | POLLRDHUP);
+    ring_exit(&r);
+    OK(close(u[0]));
+    OK(close(u[1]));
+    OK(close(s));
+    OK(close(c));
+    OK(close(l));
 }

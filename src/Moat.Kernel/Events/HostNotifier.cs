@@ -13,12 +13,19 @@ internal sealed class HostNotifier : IDisposable
         | PollEvents.POLLWRNORM | PollEvents.POLLRDBAND | PollEvents.POLLWRBAND | PollEvents.POLLRDHUP);
 
     private readonly Lock _lock = new();
+
+    /// <summary>Held from taking events until their queues are woken, so that who has looked knows all of them told. Taken first.</summary>
+    private readonly Lock _telling = new();
     private readonly HostEpoll _epoll = new();
     private readonly HostEvent _stop = new();
     private WaitQueue?[] _queues = new WaitQueue?[16];
     private Thread? _thread;
     private int _firstFree;
-    private bool _disposed;
+    private int _watched;
+    private volatile bool _disposed;
+
+    /// <summary>True while descriptors are watched. A hint.</summary>
+    public bool IsWatching => Volatile.Read(ref _watched) != 0;
 
     /// <summary>
     /// Wakes <paramref name="queue"/> whenever the host descriptor's readiness changes. OK, EPERM when it has none, ENOMEM.
@@ -43,6 +50,7 @@ internal sealed class HostNotifier : IDisposable
                 _firstFree = slot;
                 return (Errno)(-r);
             }
+            Volatile.Write(ref _watched, _watched + 1);
             if (_thread is null && !_disposed)
             {
                 _thread = HostThread.Create("moat-notifier", Run);
@@ -60,6 +68,7 @@ internal sealed class HostNotifier : IDisposable
         {
             _epoll.Remove(hostFd);
             _queues[watch] = null;
+            Volatile.Write(ref _watched, _watched - 1);
             _firstFree = Math.Min(_firstFree, watch);
         }
     }
@@ -81,22 +90,43 @@ internal sealed class HostNotifier : IDisposable
         _epoll.Dispose();
     }
 
+    /// <summary>
+    /// Wakes the queues of what is ready right now. For whoever has changed something on the host that others may wait for here: what
+    /// they are told they then know as early as on Linux. Takes no lock that is held around a wait queue's.
+    /// </summary>
+    public void Look()
+    {
+        const int AtOnce = 64;
+        Span<HostEpollEvent> events = stackalloc HostEpollEvent[AtOnce];
+        lock (_telling)
+        {
+            int count;
+            do
+            {
+                count = _epoll.Look(events);
+                for (int i = 0; i < count; i++)
+                    Tell(events[i]);
+            }
+            while (count == AtOnce);
+        }
+    }
+
+    private void Tell(in HostEpollEvent what)
+    {
+        // 0: the end, which the thread sees for itself.
+        int slot = (int)what.Data - 1;
+        WaitQueue?[] queues = Volatile.Read(ref _queues);
+        // A stale event of a watch that ended wakes somebody else at worst, who looks and sees nothing.
+        if (slot >= 0 && slot < queues.Length)
+            Volatile.Read(ref queues[slot])?.Wake((PollEvents)what.Events);
+    }
+
     private void Run()
     {
-        Span<HostEpollEvent> events = stackalloc HostEpollEvent[64];
-        while (true)
+        while (!_disposed)
         {
-            int count = _epoll.Wait(events);
-            for (int i = 0; i < count; i++)
-            {
-                if (events[i].Data == 0)
-                    return;
-                WaitQueue?[] queues = Volatile.Read(ref _queues);
-                int slot = (int)events[i].Data - 1;
-                // A stale event of a watch that ended wakes somebody else at worst, who looks and sees nothing.
-                if (slot < queues.Length)
-                    Volatile.Read(ref queues[slot])?.Wake((PollEvents)events[i].Events);
-            }
+            if (_epoll.WaitReady())
+                Look();
         }
     }
 }

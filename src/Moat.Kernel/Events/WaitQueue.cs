@@ -10,6 +10,7 @@ internal sealed class WaitQueue
     private readonly Lock _lock = new();
     private readonly IWaitSource? _source;
     private WaitEntry? _head, _tail;
+    private ulong _places;
 
     /// <summary>Makes one; <paramref name="source"/> is told before somebody waits.</summary>
     public WaitQueue(IWaitSource? source = null) => _source = source;
@@ -18,7 +19,8 @@ internal sealed class WaitQueue
     public bool HasWaiters => Volatile.Read(ref _head) is not null;
 
     /// <summary>
-    /// Adds an entry: in front when it <see cref="WaitEntry.GoesFirst"/>, else at the end. It must be in no queue. <paramref name="besideHost"/>: its owner itself waits for the file's
+    /// Adds an entry: in front when it <see cref="WaitEntry.GoesFirst"/>, but at its old place when it <see cref="WaitEntry.KeepsPlace"/>, else
+    /// at the end. It must be in no queue. <paramref name="besideHost"/>: its owner itself waits for the file's
     /// <see cref="Vfs.FileDescription.PollDescriptor"/> and needs no wake for that.
     /// </summary>
     public void Add(WaitEntry entry, PollEvents mask, bool besideHost = false)
@@ -29,9 +31,9 @@ internal sealed class WaitQueue
         {
             entry.Mask = mask | PollEvents.POLLERR | PollEvents.POLLHUP;
             entry.Queue = this;
-            bool first = entry.GoesFirst;
-            entry.Next = first ? _head : null;
-            entry.Previous = first ? null : _tail;
+            WaitEntry? before = entry.GoesFirst ? FindPlace(entry) : null;
+            entry.Next = before;
+            entry.Previous = before is null ? _tail : before.Previous;
             if (entry.Next is null)
                 _tail = entry;
             else
@@ -44,6 +46,17 @@ internal sealed class WaitQueue
         // The adder looks at the state again after this; a full fence makes sure that a waker which saw an empty
         // queue made its state visible before that look.
         Interlocked.MemoryBarrier();
+    }
+
+    /// <summary>The entry before which another one goes that goes first: the first one, or the first one that is older than it.</summary>
+    private WaitEntry? FindPlace(WaitEntry entry)
+    {
+        if (!entry.KeepsPlace)
+            entry.Place = ++_places;
+        WaitEntry? at = _head;
+        while (at is { GoesFirst: true } && at.Place > entry.Place)
+            at = at.Next;
+        return at;
     }
 
     /// <summary>Removes an entry if it is still in this queue. No callback runs for it once this returns.</summary>
@@ -127,6 +140,10 @@ internal abstract class WaitEntry
 
     /// <summary>Hears of an event before those that came earlier: so do polls of all kinds on Linux, unless they are exclusive.</summary>
     public bool GoesFirst;
+
+    /// <summary>It was in this queue before, and enters it as if it had never left.</summary>
+    public bool KeepsPlace;
+    internal ulong Place;
 
     /// <summary>Called under the queue's lock. Queues work, wakes; nothing else. None: the state may have changed. False: not taken, wake the next exclusive.</summary>
     public abstract bool OnWake(PollEvents events);

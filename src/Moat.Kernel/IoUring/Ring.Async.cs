@@ -80,9 +80,10 @@ internal sealed partial class Ring
         PollWait wait = request.PollWait;
         wait.Persistent = false;
         wait.Exclusive = (request.Op.Flags & OpFlags.PollExclusive) != 0;
-        // A multishot keeps its place among those that take turns.
+        // A multishot stays where it is, also among those that take turns.
         const RequestFlags Again = RequestFlags.Multishot | RequestFlags.Polled;
-        wait.GoesFirst = !wait.Exclusive || (request.Flags & Again) == Again;
+        wait.KeepsPlace = (request.Flags & Again) == Again;
+        wait.GoesFirst = !wait.Exclusive || wait.KeepsPlace;
         request.Flags |= RequestFlags.Polled;
         request.PendingEvents = 0;
         request.PollMask = mask;

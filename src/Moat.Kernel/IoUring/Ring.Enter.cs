@@ -34,6 +34,9 @@ internal sealed partial class Ring
             _lock.Enter();
             if (_stalled is not null)
                 ResumeStalled();
+            // What happened before comes before: on Linux it interrupts the program, and is over when that enters.
+            if (!_defer && HasWork)
+                RunWork();
             submitted = (int)Submit(task, toSubmit);
             // Deferred work runs here only when the task waits too.
             if (_defer && (flags & IoUringEnter.GETEVENTS) != 0)

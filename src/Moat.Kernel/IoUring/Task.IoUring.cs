@@ -19,6 +19,9 @@ internal sealed partial class Task
     private Ring? _ringWork;
     private volatile bool _runs, _blocked;
 
+    // It has changed something on the host that others of the sandbox may wait for. Only the task itself touches it.
+    private bool _changedHost;
+
     /// <summary>True once the thread has ended: what it submitted and is still waiting is cancelled when woken.</summary>
     internal bool IoUringEnded { get; private set; }
 
@@ -38,6 +41,18 @@ internal sealed partial class Task
     }
 
     private void BeginIoUring() => _runs = true;
+
+    /// <summary>What the task has just done on the host may end somebody's wait here: looks before it goes on. Only the task itself calls it.</summary>
+    internal void NoteHostChange() => _changedHost = true;
+
+    /// <summary>Called before the way into guest code or sleep; holding no lock.</summary>
+    private void TellHostChanges()
+    {
+        if (!_changedHost)
+            return;
+        _changedHost = false;
+        Sentry.Notifier.Look();
+    }
 
     /// <summary>Called on the way into guest code or sleep, after a full fence; holding no lock.</summary>
     private void RunIoUringWork()

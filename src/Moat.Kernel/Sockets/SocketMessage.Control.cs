@@ -54,10 +54,13 @@ internal sealed partial class SocketMessage
         return _mm.CopyIn(new UserPtr(address), _control.AsSpan(0, (int)length));
     }
 
+    /// <summary>More room for control data than anybody needs.</summary>
+    public const int MostControl = int.MaxValue - 64;
+
     private void SetControlRoom(ulong address, ulong room)
     {
         _controlAddress = address;
-        _controlRoom = address == 0 ? 0 : (int)Math.Min(room, int.MaxValue - 64);
+        _controlRoom = address == 0 ? 0 : (int)Math.Min(room, MostControl);
         ControlUsed = 0;
     }
 

@@ -71,6 +71,9 @@ internal sealed partial class SocketMessage
     /// <summary>The control message that tells of it has been put.</summary>
     public bool SenderIsPut { get; set; }
 
+    /// <summary>Buffers that a bundle of io_uring takes at least, if they are there: as many as a message here had before.</summary>
+    public int BundleRoom { get; set; } = 1;
+
     /// <summary>Where <see cref="Name"/> leads, found by <see cref="Socket.PrepareSend"/>.</summary>
     public Socket? Destination { get; set; }
 
@@ -91,6 +94,10 @@ internal sealed partial class SocketMessage
         _mm = mm;
         Data = data;
         Flags = flags;
+        // Linux keeps no more of them from one request to the next.
+        const int MostKept = 64;
+        if (BundleRoom > MostKept)
+            BundleRoom = 1;
         Reset();
     }
 

@@ -39,6 +39,7 @@ internal sealed partial class Task
 
     private WaitOutcome BlockAny(long deadline, bool beside, bool killable)
     {
+        TellHostChanges();
         _blocked = true;
         // Orders "no longer in guest code" before the look; see Interrupt.
         Interlocked.MemoryBarrier();

@@ -98,6 +98,7 @@ internal sealed partial class Task
 
     private StopReason SwitchToGuest()
     {
+        TellHostChanges();
         _inGuest = true;
         Interlocked.MemoryBarrier();
         RunIoUringWork();

@@ -173,9 +173,10 @@ internal sealed class Recv : ReceiveOperation
             return request.Done(error);
         }
         IssueStatus status = Finish(request, socket, message.TryReceive(socket), (message.Flags & MsgFlags.MSG_WAITALL) != 0);
+        if (status == IssueStatus.Done)
+            request.CqeFlags = More(request, socket);
         if (status == IssueStatus.Done && request.Result > 0)
         {
-            request.CqeFlags = More(request, socket);
             ring.PutBuffer(request, (ulong)request.Result);
             isLast = IsLimitReached(request);
         }
@@ -199,7 +200,9 @@ internal sealed class Recv : ReceiveOperation
         CqeFlags first = CqeFlags.None;
         for (bool again = false; ; again = true)
         {
-            SysResult count = ring.SelectBuffers(request, flags, asked, asked == 0 ? 1 : MostBuffers);
+            // Without a number to go by it takes as many as it has taken before.
+            SysResult count = ring.SelectBuffers(request, flags, asked, asked == 0 ? message.BundleRoom : MostBuffers);
+            message.BundleRoom = Math.Max(message.BundleRoom, (int)count.Value);
             Errno error = count.IsError ? count.Error : message.SetVectors(request.Vectors.AsSpan(0, (int)count.Value));
             if (error != Errno.OK)
             {
@@ -286,7 +289,7 @@ internal sealed class RecvMsg : ReceiveOperation
         if (error != Errno.OK || !IsMultishot(request))
             return error;
         // Name and control data go into the buffer too, each with the room that the header gives it.
-        return message.NameRoom < 0 || OutSize + (ulong)message.NameRoom + message.ControlCapacity > int.MaxValue ? Errno.EOVERFLOW : Errno.OK;
+        return message.NameRoom < 0 || OutSize + (ulong)message.NameRoom + message.ControlCapacity > SocketMessage.MostControl ? Errno.EOVERFLOW : Errno.OK;
     }
 
     /// <inheritdoc/>
@@ -304,7 +307,8 @@ internal sealed class RecvMsg : ReceiveOperation
         IssueStatus status;
         if (IsMultishot(request))
         {
-            status = ReceiveInto(request, socket, address, length);
+            // An empty payload, which the end is too, is told as all others, and ends it.
+            status = ReceiveInto(request, socket, address, length, out isLast);
         }
         else
         {
@@ -336,8 +340,9 @@ internal sealed class RecvMsg : ReceiveOperation
     }
 
     /// <summary>Multishot: struct io_uring_recvmsg_out, name, control data and payload, one after the other in the buffer.</summary>
-    private static IssueStatus ReceiveInto(Request request, Socket socket, ulong address, ulong length)
+    private static IssueStatus ReceiveInto(Request request, Socket socket, ulong address, ulong length, out bool isEmpty)
     {
+        isEmpty = false;
         SocketMessage message = request.Message!;
         ulong head = OutSize + (ulong)message.NameRoom + message.ControlCapacity;
         if (length < head)
@@ -350,11 +355,12 @@ internal sealed class RecvMsg : ReceiveOperation
         SysResult result = message.TryReceive(socket);
         if (result.Error == Errno.EAGAIN)
             return IssueStatus.WouldBlock;
-        if (result.Value <= 0)
+        if (result.IsError)
             return request.Done(result);
         error = message.WriteOut(request.Origin.Mm, address, (uint)result.Value);
         if (error != Errno.OK)
             return request.Done(error);
+        isEmpty = result.Value == 0;
         request.Result = (int)(head + Math.Min((ulong)result.Value, room));
         request.CqeFlags = More(request, socket);
         return IssueStatus.Done;

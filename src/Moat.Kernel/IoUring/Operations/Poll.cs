@@ -25,12 +25,16 @@ internal sealed class PollAdd : Operation
         return Errno.OK;
     }
 
-    /// <summary>What to wait for; errors and hang-up always.</summary>
+    /// <summary>What every poll waits for too: errors, and hang-ups of either kind.</summary>
+    private const PollEvents Always = PollEvents.POLLERR | PollEvents.POLLHUP | PollEvents.POLLNVAL | PollEvents.POLLRDHUP;
+
+    /// <summary>What to wait for.</summary>
     public static void SetEvents(Request request, uint events)
     {
-        request.PollMask = ((PollEvents)events & Standard) | PollEvents.POLLERR | PollEvents.POLLHUP;
+        request.PollMask = ((PollEvents)events & Standard) | Always;
         request.PollWait.Exclusive = ((PollEvents)events & PollEvents.EPOLLEXCLUSIVE) != 0;
         request.PollWait.GoesFirst = !request.PollWait.Exclusive;
+        request.PollWait.KeepsPlace = false;
     }
 
     /// <inheritdoc/>

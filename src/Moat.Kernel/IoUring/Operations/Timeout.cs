@@ -117,10 +117,10 @@ internal sealed class LinkTimeout : TimeoutOperation
             head.Partner = null;
             request.Partner = null;
             cancelled = ring.CancelRequest(head);
+            // What is only interrupted counts as not found. But a worker that will bring it back to be polled has it only for a moment.
+            if (cancelled.Error == Errno.EALREADY)
+                cancelled = (head.Op.Flags & (OpFlags.PollIn | OpFlags.PollOut)) != 0 && (head.Flags & RequestFlags.Waits) == 0 ? SysResult.Ok : Errno.ENOENT;
         }
-        // What can only be interrupted counts as not found.
-        if (cancelled.Error == Errno.EALREADY)
-            cancelled = Errno.ENOENT;
         // To expire is no failure: CQE_SKIP_SUCCESS leaves its CQE out.
         request.Return(cancelled.IsError ? cancelled : Errno.ETIME);
         ring.Complete(request);

@@ -73,6 +73,7 @@ internal sealed unsafe partial class HostSocket
     {
         if (result >= 0)
         {
+            NoteChange();
             message.Data.Advance(Math.Min((ulong)result, message.Data.Remaining));
             message.DropControl();
         }
@@ -123,7 +124,10 @@ internal sealed unsafe partial class HostSocket
             }
         }
         if (result > 0)
+        {
+            NoteChange();
             data.Advance(Math.Min((ulong)result, data.Remaining));
+        }
         // Who would wait for a datagram is told that none will come.
         else if (result == -(long)Errno.EAGAIN && _isReceiveShut && !IsNonBlocking && (message.Flags & (MsgFlags.MSG_DONTWAIT | MsgFlags.MSG_ERRQUEUE)) == 0)
             return 0;

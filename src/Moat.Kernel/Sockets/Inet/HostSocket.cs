@@ -80,9 +80,17 @@ internal sealed partial class HostSocket : Socket, IWaitSource
         return fd < 0 ? (Errno)(-fd) : Errno.OK;
     }
 
+    /// <summary>The other side may be a socket of the sandbox, and wait.</summary>
+    private void NoteChange()
+    {
+        if (_notifier.IsWatching)
+            Tasks.Task.Current?.NoteHostChange();
+    }
+
     public override Errno Connect(in Caller caller, ReadOnlySpan<byte> name)
     {
         Errno error = FromHost(HostSockets.Connect(_fd, name));
+        NoteChange();
         if (error == Errno.EINPROGRESS)
         {
             lock (_lock)
@@ -121,6 +129,7 @@ internal sealed partial class HostSocket : Socket, IWaitSource
     {
         // The host may say ENOTCONN and do it all the same.
         _isReceiveShut |= how is ShutdownHow.SHUT_RD or ShutdownHow.SHUT_RDWR;
+        NoteChange();
         return FromHost(HostSockets.Shutdown(_fd, how));
     }
 
@@ -149,6 +158,7 @@ internal sealed partial class HostSocket : Socket, IWaitSource
                 _notifier.Unwatch(_watch, _fd);
         }
         HostStreamCalls.Close(_fd);
+        NoteChange();
     }
 
     private SysResult GetNumber(uint command)
