@@ -1,7 +1,7 @@
 // The guest half of the benchmarks: each prints the nanoseconds of one operation, the median of several rounds; with
 // `-n COUNT` first it does COUNT operations and prints nothing.
 //
-//   bench getppid | sigsys | mmap | thread | fork | exec | ping-pong | pread FILE | pread-shm | socket | nop BATCH | read BATCH FILE | net BATCH
+//   bench getppid | sigsys | mmap | thread | fork | fork-big | exec | ping-pong | pread FILE | pread-shm | socket | nop BATCH | read BATCH FILE | net BATCH
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/filter.h>
@@ -313,6 +313,13 @@ int main(int argc, char **argv)
     } else if (!strcmp(name, "thread")) {
         work = thread_work;
     } else if (!strcmp(name, "fork")) {
+        work = fork_work;
+    } else if (!strcmp(name, "fork-big")) {
+        size_t size = 1ul << 30;
+        void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED)
+            die("mmap");
+        memset(memory, 1, size);
         work = fork_work;
     } else if (!strcmp(name, "exec")) {
         work = exec_work;
