@@ -1,11 +1,13 @@
-// run: 7 200
-// run: 8 200
-// run: 2 200
-// run: 3 200
-// run: 5 200
+// run: 1 2000
+// run: 2 2000
+// run: 4 2000
+// run: 5 2000
+// run: 7 2000
+// run: 8 2000
 // Requests of every operation that ends by itself, by chance, on rings of every kind: batches of chains that run at the same time, with
 // wrong fields here and there. What every completion, buffer, file and position came to is printed as one number for each
-// block of steps; with a third argument, what is seen in two blocks from that step on is printed itself.
+// block of steps; with a third argument, what is seen from that step on is printed itself, for two blocks or as many steps as a
+// fourth argument says.
 #include "rand_batches.h"
 #include "rand_batches_mix.h"
 
@@ -55,6 +57,7 @@ static void make_rings(void)
         IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG};
     struct io_uring_params p = {.flags = odds(12) ? IORING_SETUP_SQPOLL : kinds[pick(countof(kinds))], .sq_thread_idle = 1};
     p.flags |= (odds(2) ? IORING_SETUP_SUBMIT_ALL : 0) | (odds(3) ? U_SETUP_NO_SQARRAY : 0) | (odds(4) ? IORING_SETUP_SQE128 : 0);
+    p.flags |= (odds(8) ? IORING_SETUP_R_DISABLED : 0) | (odds(8) ? IORING_SETUP_CLAMP : 0);
     p.flags |= odds(4) ? IORING_SETUP_CQE32 : odds(3) ? U_SETUP_CQE_MIXED : 0;
     if (odds(4)) {
         p.flags |= IORING_SETUP_CQSIZE; // too small here and there
@@ -64,12 +67,17 @@ static void make_rings(void)
     sq_polls = p.flags & IORING_SETUP_SQPOLL;
     large_sqe = p.flags & IORING_SETUP_SQE128;
     drains = odds(3);
+    skips = !drains && !sq_polls && odds(3);
+    for (int i = 0; i < 20; i++)
+        tally_setup[i] += p.flags >> i & 1;
     note("ring of kind %x\n", p.flags);
     struct io_uring_params q = {.flags = kinds[odds(2) ? 0 : 4] | IORING_SETUP_CQSIZE, .cq_entries = 256};
     ring_init_params(&peer, 8, &q);
     int none[TABLE];
     memset(none, 0xff, sizeof none);
     OK(u_register(peer.fd, IORING_REGISTER_FILES, none, TABLE));
+    for (int i = 0; i < LANES; i++)
+        lanes[i].used = false;
     struct iovec fixed[LANES + 3];
     memset(fixed, 0, sizeof fixed);
     for (int i = 0; i < LANES; i++) {
@@ -77,6 +85,10 @@ static void make_rings(void)
         const int own[SLOTS] = {l->files[0], l->pipe[0], l->pipe[1], l->pair[0], -1, -1, -1, -1};
         memcpy(none + i * SLOTS, own, sizeof own);
         fixed[i] = (struct iovec){l->area, AREA};
+    }
+    if (p.flags & IORING_SETUP_R_DISABLED) {
+        CHECK_ERR(u_enter(r.fd, 0, 0, 0, NULL, 0), EBADFD);
+        OK(u_register(r.fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0));
     }
     OK(u_register(r.fd, IORING_REGISTER_FILES, none, TABLE));
     OK(u_register(r.fd, IORING_REGISTER_BUFFERS, fixed, countof(fixed)));
@@ -146,18 +158,31 @@ static void batch(void)
         if (!l->used)
             continue;
         int length = odds(3) ? 1 : 1 + (int)pick(CHAIN);
+        sqe_t *before = NULL;
+        l->length = length;
+        l->ended = false;
         for (int k = 0; k < length; k++, made++) {
             sqe_t *s = next_sqe();
             bool last = k == length - 1;
             s->user_data = (uint64_t)(1000 + i * 16 + k);
             alone = length == 1;
             bool limit = k > 0 && odds(12);
+            if (limit && (before->flags & IOSQE_CQE_SKIP_SUCCESS)) // a silent one's timeout may be told of after the chain's end
+                before->flags &= ~IOSQE_CQE_SKIP_SUCCESS, l->flags[k - 1] = before->flags;
             if (limit)
                 prep(s, IORING_OP_LINK_TIMEOUT, -1, &long_time, 1, 0, s->user_data)->timeout_flags = odds(9) ? pick(64) & ~3u : 0;
             else
                 prepare(s, l, i, k, last);
             s->flags |= (last ? 0 : odds(4) ? IOSQE_IO_HARDLINK : IOSQE_IO_LINK)
-                | (odds(6) && !(s->flags & IOSQE_BUFFER_SELECT) ? IOSQE_ASYNC : 0) | (drains && odds(20) ? IOSQE_IO_DRAIN : 0);
+                | (odds(6) && !(s->flags & IOSQE_BUFFER_SELECT) ? IOSQE_ASYNC : 0) | (drains && odds(20) ? IOSQE_IO_DRAIN : 0)
+                | (skips && !last && odds(3) ? IOSQE_CQE_SKIP_SUCCESS : 0) | (skips && odds(50) ? IOSQE_IO_DRAIN : 0);
+            if (s->flags & IOSQE_CQE_SKIP_SUCCESS) // so that what is told of a silent one is always the end of its chain
+                s->flags &= ~IOSQE_IO_HARDLINK, s->flags |= IOSQE_IO_LINK;
+            before = s;
+            l->ops[k] = s->opcode;
+            l->flags[k] = s->flags;
+            for (int b = 0; b < 8; b++)
+                tally_flag[b] += s->flags >> b & 1;
             if (loud)
                 printf("  %lu: op %d flags %x ioprio %x fd %d off %lx addr %s len %u rw %x buf %u index %x addr3 %lx\n", (unsigned long)s->user_data, s->opcode,
                      s->flags, s->ioprio, s->fd, s->off < 1 << 20 || s->off > 1ull << 62 ? (unsigned long)s->off : 0xaddul, s->addr < 100000 ? "small" : "set", s->len,
@@ -169,8 +194,10 @@ static void batch(void)
         made++;
     }
     submit_all();
-    if (!collect(all, &n, countof(all), barrier ? -1 : made))
+    if (!collect(all, &n, countof(all), barrier ? -1 : skips ? -2 : made))
         stuck(all, &n, countof(all));
+    for (enter_for(&r, 0, 0, 0); skips && n < (int)countof(all) && take(&r, &all[n]); n++)
+        settle(&all[n]);
     tell(all, n, "cqe");
     for (int i = 0; i < n; i++)
         give_back(&all[i]);
@@ -186,7 +213,7 @@ static void batch(void)
 
 int main(int argc, char **argv)
 {
-    int steps = argc > 2 ? atoi(argv[2]) : 1000, from = argc > 3 ? atoi(argv[3]) : INT_MAX;
+    int steps = argc > 2 ? atoi(argv[2]) : 1000, from = argc > 3 ? atoi(argv[3]) : INT_MAX, told = argc > 4 ? atoi(argv[4]) : 2 * BLOCK;
     rand_start(argc, argv);
     signal(SIGPIPE, SIG_IGN);
     every_area = OK(mmap(NULL, LANES * AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
@@ -194,7 +221,7 @@ int main(int argc, char **argv)
     for (int i = 0; i < LANES; i++)
         make_lane(&lanes[i], i);
     for (rand_step = 0; rand_step < steps; rand_step++) {
-        loud = rand_step >= from && rand_step < from + 2 * BLOCK;
+        loud = rand_step >= from && rand_step < from + told;
         if (rand_step % EPOCH == 0) {
             if (rand_step > 0)
                 drop_rings();
@@ -212,6 +239,7 @@ int main(int argc, char **argv)
         batch();
     }
     drop_rings();
+    tell_tally();
     static char all[200000];
     for (int i = 0; i < LANES; i++)
         for (int f = 0; f < 2; f++) {

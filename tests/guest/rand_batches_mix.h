@@ -21,15 +21,16 @@ static char *path_of(struct lane *l)
 // Slots of the lane that requests make and close; not those of its own files.
 static uint32_t spare_slot(int lane) { return (uint32_t)(lane * SLOTS + SLOTS - SPARE) + pick(SPARE); }
 
-// Where a direct descriptor goes. The kernel never chooses: its hint is the slot that any lane closed last.
-static uint32_t new_slot(int lane) { return spare_slot(lane) + 1; }
+// Where a new descriptor goes: mostly a slot. Among the slots the kernel never chooses: its hint is the one that any lane closed last.
+static uint32_t new_slot(int lane) { return odds(6) ? 0 : spare_slot(lane) + 1; }
 
 // A descriptor or a slot of the lane, of the given kind (see prepare_lane) or any.
 static void set_file(sqe_t *s, struct lane *l, int lane, int kind)
 {
     const int fds[] = {l->files[0], l->files[1], l->pipe[0], l->pipe[1], l->pair[0], l->pair[1], l->event};
     static const int slots[] = {0, -1, 1, 2, 3, -1, -1};
-    if (odds(30))
+    bool vectors = s->opcode == IORING_OP_READV || s->opcode == IORING_OP_WRITEV || s->opcode == 60 || s->opcode == 61;
+    if (odds(30) && !vectors) // an eventfd is written part by part
         kind = (int)pick(countof(fds));
     s->fd = fds[kind];
     if (slots[kind] >= 0 && odds(3)) {
@@ -176,7 +177,24 @@ static void prepare_path(sqe_t *s, struct lane *l, int lane, char *at)
 static void prepare_other(sqe_t *s, struct lane *l, int lane, char *at)
 {
     uint64_t data = s->user_data;
-    switch (pick(17)) {
+    switch (pick(20)) {
+    case 17: // a word that does not have the value
+        l->words[0] = l->words[1] = (struct futex_waitv){1 + pick(3), (uintptr_t)&l->word, FUTEX_32 | (odds(6) ? pick(256) : 0), odds(20)};
+        prep(s, 53, 0, l->words, odds(9) ? pick(200) : 1 + pick(2), 0, data);
+        break;
+    case 18:
+        prep(s, U_OP_FD_INSTALL, lane * SLOTS + (int)pick(SLOTS), NULL, 0, 0, data)->flags = odds(9) ? 0 : IOSQE_FIXED_FILE;
+        s->rw_flags = odds(3) ? (int)pick(3) : 0;
+        break;
+    case 19: // one that is cancelled in its chain is told of twice, at different times; one behind a drain waits for itself
+        if (alone && !drains)
+            prep(s, odds(2) ? IORING_OP_SEND_ZC : U_OP_SENDMSG_ZC, l->pair[0], at, 1 + pick(2), 0, data)->ioprio = odds(3) ? 1 << pick(7) : 0;
+        l->messages[0] = (struct msghdr){.msg_iov = l->vectors[0], .msg_iovlen = pick(5)};
+        if (s->opcode == IORING_OP_SEND_ZC)
+            s->len = pick(3000);
+        else
+            s->addr = (uintptr_t)&l->messages[0];
+        break;
     case 0:
         prep(s, IORING_OP_TIMEOUT, -1, &no_time, 1, 0, data)->timeout_flags = odds(2) ? IORING_TIMEOUT_ETIME_SUCCESS : 0;
         break;
@@ -238,6 +256,8 @@ static void prepare_data(sqe_t *s, struct lane *l, int lane, int place, bool las
     uint64_t off = odds(3) ? ~0ull : pick(30000), data = s->user_data;
     struct iovec *v = l->vectors[place];
     bool write = odds(2);
+    if (write && off == ~0ull) // whether a write that goes on on a worker moves the position depends on time
+        off = pick(30000);
     switch (pick(last ? 14 : 13)) { // a splice from a file comes last: the pipe may hold the file's own pages
     case 0:
     case 1:
@@ -333,7 +353,7 @@ static void prepare(sqe_t *s, struct lane *l, int lane, int place, bool last)
     case 6: s->off = 1ull << 63 | pick(100); break;
     case 7: s->ioprio = (uint16_t)(1u << (6 + pick(10))); break;
     case 8: s->file_index ^= 1u << (20 + pick(10)); break;
-    case 9: s->addr3 ^= 1ull << (8 + pick(56)); break;
+    case 9: s->addr3 ^= 1ull << (s->addr3 >> 20 ? 48 + pick(16) : 8 + pick(56)); break; // never another address
     case 10: ((uint64_t *)s)[7] ^= 1; break;
     case 11: s->rw_flags |= (int)(1u << (16 + pick(16))); break;
     default: break;

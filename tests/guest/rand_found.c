@@ -5,6 +5,7 @@
 #include <sys/inotify.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
+#include <sys/wait.h>
 
 #define NOWHERE ((void *)8)
 
@@ -128,3 +129,81 @@ TEST(socket_without_slot_in_a_chain)
     ring_exit(&r);
 }
 
+
+// A LINK_TIMEOUT that is to be silent stays so when it is taken back, started or not; one that is not is told of although the request
+// before it is silent and fails.
+TEST(silent_link_timeout)
+{
+    static struct __kernel_timespec long_time = {100, 0};
+    int p[2];
+    cqe_t c;
+    ring_init(&r, 8, 0);
+    OK(pipe(p));
+    for (int waits = 0; waits < 2; waits++) {
+        sqe_t *s = waits ? ADD(&r, POLL_ADD, p[0], NULL, 0, 0, 1) : add_nop(&r, 1);
+        s->poll32_events = waits ? POLLIN : 0;
+        s->flags = IOSQE_IO_LINK;
+        ADD(&r, LINK_TIMEOUT, -1, &long_time, 1, 0, 2)->flags = IOSQE_CQE_SKIP_SUCCESS;
+        ring_submit(&r);
+        if (waits)
+            CHECK_EQ(write(p[1], "x", 1), 1);
+        CHECK_EQ(ring_wait(&r).user_data, 1);
+        ring_quiet(&r);
+    }
+    sqe_t *s = ADD(&r, CLOSE, 250, NULL, 0, 0, 1);
+    s->flags = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+    ADD(&r, LINK_TIMEOUT, -1, &long_time, 1, 0, 2);
+    ring_submit(&r);
+    c = ring_wait(&r);
+    CHECK_EQ(c.user_data, 1);
+    CHECK_EQ(c.res, -EBADF);
+    c = ring_wait(&r);
+    CHECK_EQ(c.user_data, 2);
+    CHECK_EQ(c.res, -ECANCELED);
+    OK(close(p[0]));
+    OK(close(p[1]));
+    ring_exit(&r);
+}
+
+// Without a child there is still a siginfo_t to fill with zeroes.
+TEST(waitid_without_child)
+{
+    siginfo_t info;
+    ring_init(&r, 8, 0);
+    for (int way = 0; way < 2; way++)
+        for (int bad = 0; bad < 2; bad++) {
+            siginfo_t *to = bad ? NOWHERE : &info;
+            memset(&info, 0xff, sizeof info);
+            int got;
+            if (way) {
+                sqe_t *s = prep(ring_sqe(&r), 50, 0, NULL, P_ALL, (uintptr_t)to, 1);
+                s->file_index = WEXITED;
+                got = result_of(s);
+            } else {
+                got = syscall(SYS_waitid, P_ALL, 0, to, WEXITED, NULL) < 0 ? -errno : 0;
+            }
+            CHECK_EQ(got, bad ? -EFAULT : -ECHILD);
+            CHECK_EQ(info.si_signo, bad ? -1 : 0);
+            CHECK_EQ(info.si_pid, bad ? -1 : 0);
+        }
+    ring_exit(&r);
+}
+
+// A stream that is shut says so before it looks for the data; a wake-up of nobody looks at the word all the same.
+TEST(nowhere_comes_last)
+{
+    int s[2];
+    ring_init(&r, 8, 0);
+    signal(SIGPIPE, SIG_IGN);
+    pair_of(SOCK_STREAM, s);
+    CHECK_ERR(send(s[0], NOWHERE, 8, 0), EFAULT);
+    OK(shutdown(s[0], SHUT_WR));
+    CHECK_ERR(send(s[0], NOWHERE, 8, 0), EPIPE);
+    CHECK_EQ(result_of(ADD(&r, SEND, s[0], NOWHERE, 8, 0, 1)), -EPIPE);
+    drop(s);
+    CHECK_ERR(syscall(454, NOWHERE, ~0u, 0, 2), EFAULT);
+    sqe_t *q = prep(ring_sqe(&r), 52, 2, NOWHERE, 0, 0, 1);
+    q->addr3 = ~0u;
+    CHECK_EQ(result_of(q), -EFAULT);
+    ring_exit(&r);
+}

@@ -229,6 +229,9 @@ internal sealed partial class FutexTable
             b.Lock.Exit();
     }
 
+    /// <summary>What any call on a word fails with: EFAULT, EINVAL.</summary>
+    public static Errno Check(MemoryManager mm, UserPtr address, bool isPrivate) => GetKey(mm, address, isPrivate, out _);
+
     private static Errno GetKey(MemoryManager mm, UserPtr address, bool isPrivate, out FutexKey key)
     {
         key = default;

@@ -72,19 +72,43 @@ internal sealed partial class Ring
             if (!result.IsError)
                 return result;
         }
-        request = Find(match, RequestState.PollArmed);
+        request = Find(match, RequestState.PollArmed, WaitKind.Poll) ?? Find(match, RequestState.PollArmed);
         if (request is null && (match.Flags & CancelFlags.FD) == 0)
             request = Find(match, RequestState.TimerArmed);
         if (request is null)
             return result;
         // Waits for futexes and children are counted even when there can be only one.
-        bool counts = request.Op.Number is IoUringOp.FUTEX_WAIT or IoUringOp.FUTEX_WAITV or IoUringOp.WAITID;
+        WaitKind kind = KindOf(request);
         result = CancelRequest(request);
-        return counts && !result.IsError ? 1 : result;
+        if (kind == WaitKind.Poll || result.IsError)
+            return result;
+        // And all that are meant, of futexes or of children, count as one.
+        if ((match.Flags & CancelFlags.ALL) != 0)
+        {
+            while (Find(match, RequestState.PollArmed, kind) is { } other)
+                CancelRequest(other);
+        }
+        return 1;
     }
 
+    /// <summary>What an armed request waits for; Linux keeps them apart.</summary>
+    private enum WaitKind : byte
+    {
+        Any,
+        Poll,
+        Child,
+        Futex,
+    }
+
+    private static WaitKind KindOf(Request request) => request.Op.Number switch
+    {
+        IoUringOp.FUTEX_WAIT or IoUringOp.FUTEX_WAITV => WaitKind.Futex,
+        IoUringOp.WAITID => WaitKind.Child,
+        _ => WaitKind.Poll,
+    };
+
     /// <summary>The first request in a state that matches and was not cancelled before.</summary>
-    private Request? Find(in CancelMatch match, RequestState state)
+    private Request? Find(in CancelMatch match, RequestState state, WaitKind kind = WaitKind.Any)
     {
         int first = match.IsByUserData ? BucketOf(match.UserData) : 0;
         int last = match.IsByUserData ? first : _hash.Length - 1;
@@ -93,8 +117,11 @@ internal sealed partial class Ring
             for (Request? r = _hash[i]; r is not null; r = r.HashNext)
             {
                 bool isThere = r.State == state || (state == RequestState.Worker && r.State == RequestState.WorkerDone);
-                if (isThere && !r.CancelRequested && r.Op.Number != IoUringOp.LINK_TIMEOUT && match.Matches(r))
+                if (isThere && !r.CancelRequested && r.Op.Number != IoUringOp.LINK_TIMEOUT && match.Matches(r)
+                    && (kind == WaitKind.Any || kind == KindOf(r)))
+                {
                     return r;
+                }
             }
         }
         return null;

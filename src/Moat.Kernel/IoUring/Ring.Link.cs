@@ -119,10 +119,17 @@ internal sealed partial class Ring
         // A worker goes on with the chain before the task hears of the timeout.
         bool onWorker = !_defer && ((request.Flags & RequestFlags.OnWorker) != 0 || (request.Op.Flags & OpFlags.Worker) != 0);
         if (idle is not null && !onWorker)
-            MakeComplete(idle, -(int)Errno.ECANCELED);
+            TakeBack(idle);
         ContinueBehind(request, onWorker);
         if (idle is not null && onWorker)
-            MakeComplete(idle, -(int)Errno.ECANCELED);
+            TakeBack(idle);
+    }
+
+    /// <summary>A LINK_TIMEOUT that never started has not failed: CQE_SKIP_SUCCESS leaves its CQE out.</summary>
+    private void TakeBack(Request timeout)
+    {
+        MakeComplete(timeout, -(int)Errno.ECANCELED);
+        timeout.ClearFail();
     }
 
     private void ContinueBehind(Request request, bool onWorker)

@@ -353,8 +353,18 @@ internal sealed partial class SocketMessage
         result = Import(MapAccess.Read);
         if (!result.IsError)
             result = socket.Send(this);
+        else if (result.Error == Errno.EFAULT && socket.IsStream)
+            result = SendNowhere(socket);
         _mm.EndAccess();
         return result;
+    }
+
+    /// <summary>A stream that cannot send at all says so before it looks at memory.</summary>
+    private SysResult SendNowhere(Socket socket)
+    {
+        Data.Clear();
+        SysResult result = socket.Send(this);
+        return result.IsError ? result : Errno.EFAULT;
     }
 
     /// <summary>Takes the spans of what is left from a registered buffer. EFAULT.</summary>

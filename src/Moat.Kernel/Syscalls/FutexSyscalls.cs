@@ -143,7 +143,8 @@ internal static class FutexSyscalls
         error = ResolveNode(task.Mm, flags, address.Address);
         if (error != Errno.OK)
             return error;
-        return count == 0 ? 0 : task.Sentry.Futexes.Wake(task.Mm, address, (flags & FUTEX2_PRIVATE) != 0, count, (uint)mask);
+        bool isPrivate = (flags & FUTEX2_PRIVATE) != 0;
+        return count == 0 ? FutexTable.Check(task.Mm, address, isPrivate) : task.Sentry.Futexes.Wake(task.Mm, address, isPrivate, count, (uint)mask);
     }
 
     /// <summary>futex_wait(2): the time-out is absolute on <paramref name="clock"/>.</summary>

@@ -39,16 +39,15 @@ internal static class WaitSyscalls
     public static SysResult WaitId(Task task, int type, int id, UserPtr<SigInfo> info, WaitOptions options, UserPtr usage)
     {
         Errno error = Prepare(task, type, id, options, out ChildWait wait, out bool nonBlocking);
-        if (error != Errno.OK)
-            return error;
-        error = task.WaitForChild(in wait, out ChildReport report);
-        if (error != Errno.OK)
-            return error;
-        if (nonBlocking && report.Pid == 0)
-            return Errno.EAGAIN;
-        if (!usage.IsNull && report.Pid != 0)
-            error = WriteUsage(task, usage, in report);
-        return error != Errno.OK || info.IsNull ? error : WriteInfo(task, info, in report);
+        ChildReport report = default;
+        if (error == Errno.OK)
+            error = task.WaitForChild(in wait, out report);
+        if (error == Errno.OK && nonBlocking && report.Pid == 0)
+            error = Errno.EAGAIN;
+        if (error == Errno.OK && report.Pid != 0 && !usage.IsNull && WriteUsage(task, usage, in report) != Errno.OK)
+            return Errno.EFAULT;
+        // Zeroes are written also when there is nothing to tell.
+        return !info.IsNull && WriteInfo(task, info, in report) != Errno.OK ? Errno.EFAULT : error;
     }
 
     /// <summary>

@@ -141,7 +141,7 @@ internal sealed class FutexWake : Operation
             return request.Done(e);
         bool isPrivate = ((uint)sqe.fd & FutexSyscalls.FUTEX2_PRIVATE) != 0;
         int count = (int)sqe.addr2;
-        return request.Done(count == 0 ? 0
+        return request.Done(count == 0 ? FutexTable.Check(request.Origin.Mm, new UserPtr(sqe.addr), isPrivate)
             : request.Task.Sentry.Futexes.Wake(request.Origin.Mm, new UserPtr(sqe.addr), isPrivate, count, (uint)sqe.addr3));
     }
 }

@@ -100,7 +100,8 @@ internal abstract class SendOperation : NetOperation
         return error == Errno.OK ? Finish(request, socket, message.TrySend(socket)) : request.Done(error);
     }
 
-    private static bool ImportFixed(Request request, SocketMessage message, IssueFlags flags)
+    /// <summary>Takes the spans of a registered buffer.</summary>
+    protected static bool ImportFixed(Request request, SocketMessage message, IssueFlags flags)
     {
         if (!request.Ring.TryAssignBuffer(request, flags))
             return false;
@@ -249,9 +250,14 @@ internal sealed class SendZc(bool isMessage) : SendOperation
         return socket.SupportsZeroCopy ? base.Issue(request, socket, flags) : request.Done(RefusesUnseen(request, flags, Errno.EOPNOTSUPP));
     }
 
-    /// <summary>SENDMSG_ZC looks for the buffer before it looks at the socket, SEND_ZC after.</summary>
+    /// <summary>SENDMSG_ZC looks for its parts in the buffer before it looks at the socket, SEND_ZC after.</summary>
     protected override Errno RefusesUnseen(Request request, IssueFlags flags, Errno error)
-        => isMessage && (HowOf(request) & RecvSendFlags.FIXED_BUF) != 0 && !request.Ring.TryAssignBuffer(request, flags) ? Errno.EFAULT : error;
+    {
+        if (!isMessage || (HowOf(request) & RecvSendFlags.FIXED_BUF) == 0)
+            return error;
+        request.Message!.UseVector(Vector(request, flags));
+        return ImportFixed(request, request.Message, flags) ? error : Errno.EFAULT;
+    }
 
     /// <inheritdoc/>
     public override void Cleanup(Request request)

@@ -19,7 +19,9 @@ internal sealed class PollAdd : Operation
         {
             if ((request.Flags & RequestFlags.CqeSkip) != 0)
                 return Errno.EINVAL;
-            request.Flags |= RequestFlags.Multishot;
+            const uint EPOLLONESHOT = 1u << 30;
+            if ((sqe.poll32_events & EPOLLONESHOT) == 0)
+                request.Flags |= RequestFlags.Multishot;
         }
         SetEvents(request, sqe.poll32_events);
         return Errno.OK;

@@ -125,6 +125,13 @@ internal sealed class LinkTimeout : TimeoutOperation
         request.Return(cancelled.IsError ? cancelled : Errno.ETIME);
         ring.Complete(request);
     }
+
+    /// <summary>Neither is to be taken back because the request before it is complete.</summary>
+    public override void OnFail(Request request)
+    {
+        if (request.State == RequestState.TimerArmed)
+            request.ClearFail();
+    }
 }
 
 /// <summary>IORING_OP_TIMEOUT_REMOVE: ends a TIMEOUT by its user data, or gives it (or a LINK_TIMEOUT) another time.</summary>

@@ -54,8 +54,9 @@ internal sealed class WaitId : Operation
         request.PollWait.Remove();
         if (e == Errno.OK && report.Pid == 0 && wanted.NonBlocking)
             e = Errno.EAGAIN;
-        if (e == Errno.OK && request.Sqe.addr2 != 0)
-            e = WaitSyscalls.WriteInfo(task, new UserPtr<SigInfo>(request.Sqe.addr2), in report);
+        // Zeroes are written also when there is no child.
+        if (request.Sqe.addr2 != 0 && WaitSyscalls.WriteInfo(task, new UserPtr<SigInfo>(request.Sqe.addr2), in report) != Errno.OK)
+            e = Errno.EFAULT;
         request.Done(e);
         if (!request.IsPending)
         {
