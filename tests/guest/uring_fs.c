@@ -4,6 +4,7 @@
 #include <linux/openat2.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #define PAGE 4096ul
 
@@ -580,4 +581,29 @@ TEST(a_splice_waits_for_its_pipe)
     OK(close(out));
     OK(close(p[0]));
     OK(close(p[1]));
+}
+
+// Without a free descriptor nothing is looked for, and nothing made.
+TEST(no_free_descriptor)
+{
+    struct rlimit old, few;
+    int fds[64], n = 0, fd;
+    ring_init(&r, 8, 0);
+    OK(getrlimit(RLIMIT_NOFILE, &old));
+    few = (struct rlimit){.rlim_cur = 30, .rlim_max = old.rlim_max};
+    OK(setrlimit(RLIMIT_NOFILE, &few));
+    while ((fd = dup(STDIN_FILENO)) >= 0)
+        fds[n++] = fd;
+    CHECK_EQ(errno, EMFILE);
+    CHECK_ERR(open("not there", O_RDONLY), EMFILE);
+    CHECK_ERR(open("new", O_RDWR | O_CREAT, 0600), EMFILE);
+    ADD(&r, OPENAT, AT_FDCWD, "new", 0600, 0, 1)->open_flags = O_RDWR | O_CREAT;
+    CHECK_EQ(ring_result(&r, 1), -EMFILE);
+    ADD(&r, ACCEPT, STDIN_FILENO, NULL, 0, 0, 1);
+    CHECK_EQ(ring_result(&r, 1), -EMFILE);
+    CHECK_ERR(access("new", F_OK), ENOENT);
+    while (n > 0)
+        OK(close(fds[--n]));
+    OK(setrlimit(RLIMIT_NOFILE, &old));
+    ring_exit(&r);
 }

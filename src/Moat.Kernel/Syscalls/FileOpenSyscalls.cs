@@ -37,7 +37,7 @@ internal static class FileOpenSyscalls
         Errno error = task.ReadPath(path, out ReadOnlySpan<char> text);
         if (error != Errno.OK)
             return error;
-        error = PathOperations.Open(new Caller(task), dirfd, text, in how, out FileDescription? file);
+        error = PathOperations.Open(new Caller(task), dirfd, text, in how, out FileDescription? file, forTable: true);
         if (error != Errno.OK)
             return error;
         while ((error = file!.FinishOpen()) == Errno.EAGAIN)

@@ -63,7 +63,7 @@ internal static class SocketSyscalls
             return Errno.EINVAL;
         Errno error = Find(task, fd, out Socket? socket);
         if (error != Errno.OK)
-            return error;
+            return error == Errno.ENOTSOCK && !task.Files.HasRoom ? Errno.EMFILE : error;
         Socket? accepted = null;
         SysResult result = task.Files.HasRoom ? SocketIo.Accept(task, socket!, (OpenFlags)flags & OpenFlags.O_NONBLOCK, out accepted) : Errno.EMFILE;
         socket!.DropReference();

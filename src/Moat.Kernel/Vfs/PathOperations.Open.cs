@@ -21,14 +21,17 @@ internal static partial class PathOperations
 
     /// <summary>
     /// openat2(2) without the descriptor: a description with one reference. Close-on-exec is the installer's. When
-    /// <see cref="FileDescription.FinishOpen"/> says EAGAIN the open is not complete.
+    /// <see cref="FileDescription.FinishOpen"/> says EAGAIN the open is not complete. <paramref name="forTable"/>: it will get a descriptor; without
+    /// a free one it is EMFILE before anything is looked for or made.
     /// </summary>
-    public static Errno Open(in Caller caller, int dirfd, ReadOnlySpan<char> path, in OpenHow how, out FileDescription? file)
+    public static Errno Open(in Caller caller, int dirfd, ReadOnlySpan<char> path, in OpenHow how, out FileDescription? file, bool forTable = false)
     {
         file = null;
         Errno error = Check(in how, out OpenFlags flags, out ResolveFlags resolve);
         if (error != Errno.OK)
             return error;
+        if (forTable && caller.Files is { HasRoom: false })
+            return Errno.EMFILE;
         error = OpenOnce(in caller, dirfd, path, flags, (uint)how.Mode, resolve, false, out file);
         if (error == Errno.ESTALE)
             error = OpenOnce(in caller, dirfd, path, flags, (uint)how.Mode, resolve, true, out file);

@@ -192,6 +192,10 @@ internal sealed class Accept : NetOperation
     /// <inheritdoc/>
     public override bool MayWait(Request request) => !request.File!.IsNonBlocking && !WaitsFirst(request);
 
+    /// <inheritdoc/>
+    protected override Errno RefusesUnseen(Request request, IssueFlags flags, Errno error)
+        => request.Sqe.file_index == 0 && !request.Origin.Files.HasRoom ? Errno.EMFILE : error;
+
     /// <summary>It is not to be attempted before a poll has said that it is ready.</summary>
     private static bool WaitsFirst(Request request)
         => ((AcceptFlags)request.Sqe.ioprio & AcceptFlags.POLL_FIRST) != 0 && (request.Flags & RequestFlags.Polled) == 0;

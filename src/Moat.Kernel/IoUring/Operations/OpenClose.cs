@@ -48,7 +48,8 @@ internal sealed class OpenAt(bool withHow) : PathOperation
                 how.Resolve |= (ulong)ResolveFlags.RESOLVE_CACHED;
             if (waits)
                 how.Flags |= (ulong)OpenFlags.O_NONBLOCK;
-            Errno e = PathOperations.Open(request.Origin.Caller, request.Sqe.fd, request.PathText, in how, out request.OtherFile);
+            Errno e = PathOperations.Open(
+                request.Origin.Caller, request.Sqe.fd, request.PathText, in how, out request.OtherFile, forTable: request.Sqe.file_index == 0);
             if (e == Errno.EAGAIN && nonBlock && !cachedOnly)
                 return IssueStatus.WouldBlock;
             if (e != Errno.OK)
