@@ -207,3 +207,21 @@ TEST(nowhere_comes_last)
     CHECK_EQ(result_of(q), -EFAULT);
     ring_exit(&r);
 }
+
+// A bundle misses its group, other requests only a buffer.
+TEST(bundle_without_group)
+{
+    int s[2];
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    CHECK_EQ(write(s[1], "x", 1), 1);
+    for (int bundle = 0; bundle < 2; bundle++) {
+        sqe_t *q = ADD(&r, RECV, s[0], NULL, 0, 0, 1);
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->buf_group = 77;
+        q->ioprio = bundle ? U_BUNDLE : 0;
+        CHECK_EQ(result_of(q), bundle ? -ENOENT : -ENOBUFS);
+    }
+    drop(s);
+    ring_exit(&r);
+}

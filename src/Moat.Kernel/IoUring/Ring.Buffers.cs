@@ -39,7 +39,7 @@ internal sealed partial class Ring
 
     /// <summary>
     /// Picks several buffers (bundles) into Request.Vectors, up to <paramref name="length"/> bytes (0: no limit) and <paramref name="most"/> buffers: a
-    /// list gives one. Returns how many, or ENOBUFS; the vectors are unchecked. Under the lock, or on a worker.
+    /// list gives one. Returns how many, ENOENT without the group, or ENOBUFS; the vectors are unchecked. Under the lock, or on a worker.
     /// </summary>
     public SysResult SelectBuffers(Request request, IssueFlags flags, ulong length, int most)
     {
@@ -49,9 +49,11 @@ internal sealed partial class Ring
         if (unlocked)
             _lock.Enter();
         int count = TakeSeveral(request, unlocked, length, most);
+        // One buffer of no group is none of none (ENOBUFS); several ask for the group.
+        bool exists = count != 0 || FindGroup(request.Sqe.buf_group) is not null;
         if (unlocked)
             Unlock();
-        return count == 0 ? Errno.ENOBUFS : count;
+        return !exists ? Errno.ENOENT : count == 0 ? Errno.ENOBUFS : count;
     }
 
     /// <summary>
