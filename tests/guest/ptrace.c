@@ -199,6 +199,39 @@ TEST(memory_and_breakpoints)
     ends(p, 7 << 8);
 }
 
+TEST(memory_file)
+{
+    pid_t p = TRACED({ _exit(answer(41) == 42 && shared_word == 100 ? 7 : 1); });
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/mem", p);
+    int fd = OK(open(path, O_RDWR));
+    long word = 0;
+    CHECK_EQ(pread(fd, &word, 8, (off_t)&shared_word), 8);
+    CHECK_EQ(word, 0x1122334455667788);
+    word = 100;
+    CHECK_EQ(pwrite(fd, &word, 8, (off_t)&shared_word), 8);
+    unsigned char trap = 0xcc, code;
+    CHECK_EQ(pread(fd, &code, 1, (off_t)answer), 1);
+    CHECK_EQ(pwrite(fd, &trap, 1, (off_t)answer), 1);
+    CHECK_ERR(pread(fd, &word, 8, 8), EIO);
+    CHECK_ERR(pread(fd, (void *)8, 8, (off_t)&shared_word), EFAULT);
+    CHECK_EQ(lseek(fd, (off_t)&shared_word, SEEK_SET), (off_t)&shared_word);
+    CHECK_EQ(read(fd, &word, 8), 8);
+    CHECK_EQ(word, 100);
+    CHECK_EQ(lseek(fd, 0, SEEK_CUR), (off_t)&shared_word + 8);
+    GO(PTRACE_CONT, p, 0);
+    CHECK_EQ(wait_for(p), STOPPED(SIGTRAP));
+    struct user_regs_struct r;
+    OK(ptrace(PTRACE_GETREGS, p, 0, &r));
+    CHECK_EQ(r.rip, (unsigned long)answer + 1);
+    CHECK_EQ(pwrite(fd, &code, 1, (off_t)answer), 1);
+    r.rip--;
+    OK(ptrace(PTRACE_SETREGS, p, 0, &r));
+    ends(p, 7 << 8);
+    CHECK_EQ(pread(fd, &word, 8, (off_t)&shared_word), 0); // the process has ended
+    OK(close(fd));
+}
+
 TEST(floating_point)
 {
     pid_t p = TRACED({

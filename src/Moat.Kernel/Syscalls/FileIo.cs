@@ -1,3 +1,4 @@
+using Moat.Kernel.FileSystems.Proc;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Time;
@@ -28,6 +29,14 @@ internal readonly struct UserBuffer
 
     /// <summary>An array of struct iovec, perhaps one that names no bytes at all.</summary>
     public bool IsVector => _isVector;
+
+    /// <summary>The range, unless it is an array.</summary>
+    public bool TryGetRange(out ulong address, out ulong length)
+    {
+        address = _address.Address;
+        length = Math.Min(_length, FileOperations.MaxCount);
+        return !_isVector;
+    }
 
     /// <summary>
     /// Translates into a vector that is empty. EFAULT: not of user space; EINVAL. <paramref name="isCut"/>: an inaccessible byte ends the range
@@ -76,6 +85,12 @@ internal static class FileIo
             file.DropReference();
             return result;
         }
+        if (file is MemoryAccessFile memory && memory.Memory != task.Mm)
+        {
+            result = Foreign(task, memory, in buffer, offset, writes: false);
+            file.DropReference();
+            return result;
+        }
         long deadline = 0;
         while (true)
         {
@@ -107,8 +122,23 @@ internal static class FileIo
             return Errno.EBADF;
         SysResult result = CheckMode(file, offset, flags, write: true);
         if (!result.IsError)
-            result = WriteAll(task, file, in buffer, offset, flags);
+        {
+            result = file is MemoryAccessFile memory && memory.Memory != task.Mm
+                ? Foreign(task, memory, in buffer, offset, writes: true) : WriteAll(task, file, in buffer, offset, flags);
+        }
         file.DropReference();
+        return result;
+    }
+
+    /// <summary>Another process's memory, which no vector can span. EINVAL for arrays.</summary>
+    private static SysResult Foreign(Task task, MemoryAccessFile memory, in UserBuffer buffer, long offset, bool writes)
+    {
+        if (!buffer.TryGetRange(out ulong address, out ulong length))
+            return Errno.EINVAL;
+        long there = offset < 0 ? memory.Position : offset;
+        SysResult result = memory.Transfer(task, address, length, (ulong)there, writes);
+        if (offset < 0 && !result.IsError)
+            memory.Position = there + result.Value;
         return result;
     }
 

@@ -7,8 +7,8 @@ using Moat.Kernel.Vfs.Pseudo;
 namespace Moat.Kernel.FileSystems.Proc;
 
 /// <summary>
-/// /proc/PID/mem (man 5 proc_pid_mem): a process's own memory, by address. Protections hold, other than on Linux; another
-/// process's memory is refused (EACCES), because both would have to be held still at once.
+/// /proc/PID/mem (man 5 proc_pid_mem): a process's memory, by address. In one's own protections hold, other than on Linux; another's is for
+/// whoever may trace it, by read(2) and write(2) alone.
 /// </summary>
 internal sealed class MemoryAccessInode(ProcFileSystem fileSystem, Task task) : PseudoInode(fileSystem, FileMode.S_IFREG | 0x180)
 {
@@ -17,7 +17,7 @@ internal sealed class MemoryAccessInode(ProcFileSystem fileSystem, Task task) : 
     public override Errno Open(in Caller caller, VfsPath path, OpenFlags flags, out FileDescription? file)
     {
         file = null;
-        if (caller.Task?.Group != task.Group)
+        if (caller.Task is not { } opener || (opener.Group != task.Group && !ProcessMemorySyscalls.MayAccess(opener, task)))
             return Errno.EACCES;
         file = new MemoryAccessFile(task.Mm, flags);
         return Errno.OK;
@@ -30,6 +30,41 @@ internal sealed class MemoryAccessFile(MemoryManager mm, OpenFlags flags) : File
     public override bool IsSeekable => true;
 
     public override bool CanSpliceFrom => false;
+
+    /// <summary>Whose memory it is.</summary>
+    public MemoryManager Memory => mm;
+
+    /// <summary>
+    /// Reads or writes another process's memory from a call of <paramref name="task"/>, piece by piece, so that never both address spaces are held.
+    /// EIO when nothing is there, EFAULT; 0 when the process has ended.
+    /// </summary>
+    public SysResult Transfer(Task task, ulong address, ulong length, ulong there, bool writes)
+    {
+        if (!mm.TryAddUser())
+            return 0;
+        Span<byte> page = stackalloc byte[4096];
+        ulong done = 0;
+        Errno error = Errno.OK;
+        while (done < length && error == Errno.OK)
+        {
+            Span<byte> piece = Piece(page, (long)(there + done), length - done);
+            UserPtr own = new(address + done), other = new(there + done);
+            error = writes ? task.Mm.CopyIn(own, piece) : mm.CopyIn(other, piece);
+            if (error != Errno.OK)
+            {
+                error = writes ? Errno.EFAULT : Errno.EIO;
+                break;
+            }
+            if (!writes)
+                error = task.Mm.CopyOut(own, piece);
+            else if (mm.CopyOut(other, piece) != Errno.OK && mm.Overwrite(other.Address, piece) != Errno.OK)
+                error = Errno.EIO;
+            if (error == Errno.OK)
+                done += (ulong)piece.Length;
+        }
+        mm.DropUser();
+        return done > 0 || length == 0 ? (long)done : error;
+    }
 
     /// <summary>EIO when nothing is there. Only within a call of the same address space.</summary>
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
