@@ -27,9 +27,29 @@ internal static partial class PtraceSyscalls
         GuestRegisters r = target.Thread.Registers;
         return new UserRegisters
         {
-            R15 = r.R15, R14 = r.R14, R13 = r.R13, R12 = r.R12, Rbp = r.Rbp, Rbx = r.Rbx, R11 = r.R11, R10 = r.R10, R9 = r.R9, R8 = r.R8,
-            Rax = r.Rax, Rcx = r.Rcx, Rdx = r.Rdx, Rsi = r.Rsi, Rdi = r.Rdi, OriginalRax = t.OriginalRax, Rip = r.Rip, Cs = r.Cs,
-            Rflags = r.Rflags, Rsp = r.Rsp, Ss = r.Ss, FsBase = t.FsBase, GsBase = t.GsBase,
+            R15 = r.R15,
+            R14 = r.R14,
+            R13 = r.R13,
+            R12 = r.R12,
+            Rbp = r.Rbp,
+            Rbx = r.Rbx,
+            R11 = r.R11,
+            R10 = r.R10,
+            R9 = r.R9,
+            R8 = r.R8,
+            Rax = r.Rax,
+            Rcx = r.Rcx,
+            Rdx = r.Rdx,
+            Rsi = r.Rsi,
+            Rdi = r.Rdi,
+            OriginalRax = t.OriginalRax,
+            Rip = r.Rip,
+            Cs = r.Cs,
+            Rflags = r.Rflags,
+            Rsp = r.Rsp,
+            Ss = r.Ss,
+            FsBase = t.FsBase,
+            GsBase = t.GsBase,
         };
     }
 
