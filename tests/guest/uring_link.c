@@ -469,3 +469,15 @@ TEST(errors_that_do_not_break_a_chain)
     OK(close(p[0]));
     OK(close(p[1]));
 }
+
+// A time-out that was never started ends with its request, and silently where that was asked for.
+TEST(an_idle_timeout_is_silent)
+{
+    struct __kernel_timespec ts = {5, 0};
+    ring_init(&r, 8, 0);
+    add_nop(&r, 1)->flags = IOSQE_IO_LINK;
+    ADD(&r, LINK_TIMEOUT, -1, &ts, 1, 0, 2)->flags = IOSQE_CQE_SKIP_SUCCESS;
+    CHECK_EQ(ring_result(&r, 1), 0);
+    ring_quiet(&r);
+    ring_exit(&r);
+}

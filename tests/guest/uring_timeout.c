@@ -531,3 +531,17 @@ TEST(many_at_once)
     }
     ring_exit(&r);
 }
+
+// What the same submission has completed before a time-out counts for it.
+TEST(counts_what_came_before_it)
+{
+    struct __kernel_timespec ts = {20, 0};
+    cqe_t c[2];
+    ring_init(&r, 8, 0);
+    add_nop(&r, 1);
+    add_timeout(&r, &ts, 1, 0, 2);
+    ring_submit(&r);
+    ring_collect(&r, c, 2);
+    CHECK_EQ(c[1].res, 0);
+    ring_exit(&r);
+}

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
@@ -38,9 +39,14 @@ internal struct CancelMatch
 /// <summary>Finding requests that wait, and taking them back.</summary>
 internal sealed partial class Ring
 {
-    // Every request that waits for readiness, a timer or a worker, by user data. Under the lock.
-    private Request?[] _hash = new Request?[64];
+    // Every request that waits for readiness, a timer or a worker, by user data. Under the lock. Made as Linux makes its own: where all are
+    // looked through the places decide who comes first.
+    private readonly Request?[] _hash;
+    private readonly int _hashBits;
     private int _hashed;
+
+    /// <summary>Binary logarithm of the places for as many CQEs.</summary>
+    private static int HashBitsFor(uint cqEntries) => Math.Clamp(BitOperations.Log2(cqEntries) - 5, 1, 8);
 
     /// <summary>
     /// Cancels as ASYNC_CANCEL and IORING_REGISTER_SYNC_CANCEL ask. Returns 0 (or how many, when all are meant), ENOENT, or
@@ -194,8 +200,6 @@ internal sealed partial class Ring
         request.CancelRequested = false;
         if ((request.Flags & RequestFlags.Hashed) != 0)
             return;
-        if (_hashed >= _hash.Length * 2)
-            GrowHash();
         request.Flags |= RequestFlags.Hashed;
         _hashed++;
         Insert(request);
@@ -227,25 +231,10 @@ internal sealed partial class Ring
         bucket = request;
     }
 
-    private void GrowHash()
-    {
-        Request?[] old = _hash;
-        _hash = new Request?[old.Length * 4];
-        foreach (Request? head in old)
-        {
-            for (Request? r = head; r is not null;)
-            {
-                Request? next = r.HashNext;
-                Insert(r);
-                r = next;
-            }
-        }
-    }
-
     private int BucketOf(ulong userData)
     {
         // Often a pointer or a small number: mix, then take the top bits.
-        ulong mixed = userData * 0x9E3779B97F4A7C15;
-        return (int)(mixed >> 32) & (_hash.Length - 1);
+        const ulong GoldenRatio = 0x61C8864680B583EB;
+        return (int)((userData * GoldenRatio) >> (64 - _hashBits));
     }
 }

@@ -32,7 +32,7 @@ internal sealed partial class Ring
             return e;
         // A ring that starts disabled belongs to whoever enables it.
         bool owned = (setup & (IoUringSetup.SINGLE_ISSUER | IoUringSetup.R_DISABLED)) == IoUringSetup.SINGLE_ISSUER;
-        Ring made = new(task, setup, owned ? task : null);
+        Ring made = new(task, setup, owned ? task : null, layout.CqEntries);
         e = made.Allocate(task, in layout, in p);
         if (e == Errno.OK)
             e = made.Attach(task, in p);

@@ -42,13 +42,15 @@ internal sealed partial class Ring : AnonymousFile
 
     private static long s_lastNumber;
 
-    private Ring(Task maker, IoUringSetup setup, Task? issuer)
+    private Ring(Task maker, IoUringSetup setup, Task? issuer, uint cqEntries)
         : base(OpenFlags.O_RDWR, "[io_uring]")
     {
         Sentry sentry = _sentry = maker.Sentry;
         _account = sentry.LockedMemory.For(maker);
         _maker = maker.Group;
         Setup = setup;
+        _hashBits = HashBitsFor(cqEntries);
+        _hash = new Request?[1 << _hashBits];
         _issuer = issuer;
         _defer = (setup & IoUringSetup.DEFER_TASKRUN) != 0;
         _submitAll = (setup & IoUringSetup.SUBMIT_ALL) != 0;
