@@ -141,6 +141,7 @@ TEST(rwf_flags)
     long n = preadv2(fd, &v, 1, 0, RWF_NOWAIT);
     CHECK(n == 100 || (n == -1 && errno == EOPNOTSUPP)); // in memory, just written; tmpfs does not know the flag
     v.iov_len = 10;
+    CHECK_ERR(pwritev2(fd, &v, 1, 0, RWF_NOWAIT), EOPNOTSUPP); // neither tmpfs nor, through its page cache, ext4
     CHECK_EQ(pwritev2(fd, &v, 1, 0, RWF_APPEND), 10);
     CHECK_EQ(size_of(fd), 110);
     CHECK_EQ(pwritev2(fd, &v, 1, -1, RWF_APPEND), 10);

@@ -681,6 +681,11 @@ TEST(flags_by_kind_of_file)
     CHECK_EQ(ring_result(&r, 1), 64);
     ADD(&r, WRITE, mem, b, 64, 0, 1)->rw_flags = RWF_DONTCACHE_;
     CHECK_EQ(ring_result(&r, 1), -EOPNOTSUPP);
+    ADD(&r, WRITE, fd, b, 64, 0, 1)->rw_flags = RWF_NOWAIT;
+    CHECK_EQ(ring_result(&r, 1), -EAGAIN);
+    struct io_uring_sqe *s = ADD(&r, WRITE, fd, b, 64, 0, 1);
+    s->rw_flags = RWF_NOWAIT, s->flags = IOSQE_ASYNC;
+    CHECK_EQ(ring_result(&r, 1), 64);
     ADD(&r, READ, proc, b, 10, 0, 1)->rw_flags = RWF_NOWAIT;
     CHECK_EQ(ring_result(&r, 1), -EOPNOTSUPP);
     ADD(&r, WRITE, ev, &one, 8, 0, 1)->rw_flags = RWF_NOWAIT;

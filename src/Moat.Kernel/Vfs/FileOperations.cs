@@ -28,8 +28,16 @@ internal static partial class FileOperations
         // Atomic writes need a block device that has them and O_DIRECT; uncached I/O a file system that has it.
         if ((flags & RwFlags.RWF_ATOMIC) != 0 && (!write || file.HostDescriptor < 0))
             return Errno.EOPNOTSUPP;
-        return (flags & RwFlags.RWF_DONTCACHE) != 0 && !file.SupportsUncached ? Errno.EOPNOTSUPP : Errno.OK;
+        if ((flags & RwFlags.RWF_DONTCACHE) != 0 && !file.SupportsUncached)
+            return Errno.EOPNOTSUPP;
+        return write && (flags & RwFlags.RWF_NOWAIT) != 0 && WritesMayWait(file) ? Errno.EOPNOTSUPP : Errno.OK;
     }
+
+    /// <summary>
+    /// A buffered write to a regular file may wait for memory or for its journal, so that it is not made with RWF_NOWAIT, as on ext4. The host
+    /// answers for its own files.
+    /// </summary>
+    public static bool WritesMayWait(FileDescription file) => file.IsRegular && file.SupportsNoWait && !file.IsDirect && file.HostDescriptor < 0;
 
     /// <summary>
     /// Reads: at the position when <paramref name="offset"/> is -1, else there (ESPIPE for streams). Flags have been checked.

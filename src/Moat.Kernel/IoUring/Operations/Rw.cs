@@ -92,7 +92,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
             Errno outside = Import(request, vector, flags, null);
             return outside == Errno.OK ? CheckAndTransfer(request, vector, flags) : request.Done(outside);
         }
-        Errno refused = Check(request);
+        Errno refused = Check(request, flags);
         if (refused != Errno.OK)
             return request.Done(refused);
         MemoryManager mm = request.Origin.Mm;
@@ -110,7 +110,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
 
     private IssueStatus CheckAndTransfer(Request request, IoVector vector, IssueFlags flags)
     {
-        Errno refused = Check(request);
+        Errno refused = Check(request, flags);
         return refused == Errno.OK ? Transfer(request, vector, flags) : request.Done(refused);
     }
 
@@ -160,15 +160,17 @@ internal abstract class RwOperation(bool isWrite) : Operation
     }
 
     /// <summary>What is told before memory or the file is looked at: EBADF (mode), EOPNOTSUPP (flags), EINVAL and ESPIPE (place).</summary>
-    private Errno Check(Request request)
+    private Errno Check(Request request, IssueFlags flags)
     {
         FileDescription file = request.File!;
         if (IsWrite ? !file.CanWrite : !file.CanRead)
             return Errno.EBADF;
         RwFlags rw = (RwFlags)request.Sqe.rw_flags;
+        bool mayWait = false;
         if (rw != RwFlags.None)
         {
-            Errno e = FileOperations.CheckFlags(file, rw, IsWrite);
+            mayWait = IsWrite && (rw & RwFlags.RWF_NOWAIT) != 0 && FileOperations.WritesMayWait(file);
+            Errno e = FileOperations.CheckFlags(file, mayWait ? rw & ~RwFlags.RWF_NOWAIT : rw, IsWrite);
             if (e != Errno.OK)
                 return e;
             if ((rw & RwFlags.RWF_NOWAIT) != 0)
@@ -180,6 +182,9 @@ internal abstract class RwOperation(bool isWrite) : Operation
             return Errno.EOPNOTSUPP;
         if (!polls && (rw & RwFlags.RWF_HIPRI) != 0)
             return Errno.EINVAL;
+        // A worker waits as it likes.
+        if (mayWait && (flags & IssueFlags.NonBlock) != 0)
+            return Errno.EAGAIN;
         // Streams have no place, but a wrong one is refused all the same.
         long offset = (long)request.Sqe.off;
         if (offset != -1 && (offset < 0 || offset > long.MaxValue - (long)request.Length))
