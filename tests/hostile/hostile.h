@@ -100,6 +100,9 @@ static void end_orphans(void)
         DIR *d = opendir("/proc");
         struct dirent *e;
         left = 0;
+        // One that a process has made its sibling (CLONE_PARENT) is this one's child.
+        while (waitpid(-1, NULL, WNOHANG | __WALL) > 0)
+            ;
         while (d != NULL && (e = readdir(d)) != NULL) {
             pid_t pid = atoi(e->d_name);
             if (pid > 1 && pid != getpid() && kill(pid, SIGKILL) == 0)
