@@ -173,7 +173,7 @@ internal static class FileIo
             if (!result.IsError)
             {
                 done += (ulong)result.Value;
-                if (finished || result.Value == 0 || file.IsSeekable || file.IsRegular)
+                if (finished || result.Value == 0 || file.IsSeekable || file.IsRegular || task.HasDeliverableSignal)
                     return (long)done;
                 continue;
             }

@@ -173,13 +173,16 @@ internal sealed partial class Pty
         return done;
     }
 
+    // Bytes that one call takes: a terminal that throws away what has no room takes without end, and its writer's memory is held meanwhile.
+    private const int MostAtOnce = 1 << 18;
+
     /// <summary>What is typed: EAGAIN when the slave does not read. Bytes, EFAULT.</summary>
     public SysResult WriteMaster(IoVector from)
     {
         Span<byte> piece = stackalloc byte[512];
         long done = 0;
         Errno error = Errno.OK;
-        while (from.Remaining != 0 && error == Errno.OK)
+        while (from.Remaining != 0 && error == Errno.OK && done < MostAtOnce)
         {
             lock (_lock)
             {
@@ -214,7 +217,7 @@ internal sealed partial class Pty
         Span<byte> piece = stackalloc byte[512];
         long done = 0;
         Errno error = Errno.OK;
-        while (from.Remaining != 0 && error == Errno.OK)
+        while (from.Remaining != 0 && error == Errno.OK && done < MostAtOnce)
         {
             lock (_lock)
             {
