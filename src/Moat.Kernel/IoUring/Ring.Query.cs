@@ -138,12 +138,9 @@ internal sealed partial class Ring
     {
         ReadOnlySpan<byte> ours = HostAffinity.Ours;
         Span<byte> mask = stackalloc byte[ours.Length];
-        mask.Clear();
-        Errno e = task.Mm.CopyIn(argument, mask[..(int)Math.Min(bytes, (uint)mask.Length)]);
+        Errno e = SchedulerSyscalls.ReadProcessors(task, argument, bytes, mask);
         if (e != Errno.OK)
             return e;
-        for (int i = 0; i < mask.Length; i++)
-            mask[i] &= ours[i];
         _workers.Processors = mask.ContainsAnyExcept((byte)0) && !mask.SequenceEqual(ours) ? mask.ToArray() : null;
         return 0;
     }

@@ -6,11 +6,13 @@ namespace Moat.Kernel.Memory;
 internal sealed partial class MemoryManager
 {
     /// <summary>
-    /// Writes to private memory that the program itself may not write, as a tracer does: the access is there for the moment only. EFAULT:
-    /// nothing is there, or others share it.
+    /// Writes as a tracer does, to private memory that the program itself may not write as well: the access is there for the moment only.
+    /// EFAULT: nothing is there, or others share it.
     /// </summary>
     public Errno Overwrite(ulong address, ReadOnlySpan<byte> bytes)
     {
+        if (CopyOut(new UserPtr(address), bytes) == Errno.OK)
+            return Errno.OK;
         while (!bytes.IsEmpty)
         {
             ulong page = PageDown(address);

@@ -160,10 +160,7 @@ internal static partial class PtraceSyscalls
         MemoryManager mm = target.Mm;
         if (!mm.TryAddUser())
             return Errno.ESRCH;
-        ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in word));
-        Errno error = mm.CopyOut(new UserPtr(address), bytes);
-        if (error != Errno.OK)
-            error = mm.Overwrite(address, bytes);
+        Errno error = mm.Overwrite(address, MemoryMarshal.AsBytes(new ReadOnlySpan<ulong>(in word)));
         mm.DropUser();
         return error == Errno.OK ? 0 : Errno.EIO;
     }

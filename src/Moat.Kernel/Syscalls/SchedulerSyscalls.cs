@@ -62,23 +62,30 @@ internal static class SchedulerSyscalls
     [Syscall(203, "sched_setaffinity", Support.Full)]
     public static SysResult SetAffinity(Task task, int pid, uint length, UserPtr mask)
     {
-        ReadOnlySpan<byte> ours = HostAffinity.Ours;
-        Span<byte> wanted = stackalloc byte[ours.Length];
-        wanted.Clear();
-        Errno error = task.Mm.CopyIn(mask, wanted[..(int)Math.Min(length, (uint)ours.Length)]);
+        Span<byte> wanted = stackalloc byte[HostAffinity.Ours.Length];
+        Errno error = ReadProcessors(task, mask, length, wanted);
         if (error != Errno.OK)
             return error;
         if (Find(task, pid) is not { } target)
             return Errno.ESRCH;
         if (!MayChange(task, target))
             return Errno.EPERM;
-        for (int i = 0; i < ours.Length; i++)
-            wanted[i] &= ours[i];
         if (!wanted.ContainsAnyExcept((byte)0))
             return Errno.EINVAL;
-        target.Affinity = wanted.SequenceEqual(ours) ? null : wanted.ToArray();
+        target.Affinity = wanted.SequenceEqual(HostAffinity.Ours) ? null : wanted.ToArray();
         target.Thread.SetProcessors(target.Affinity);
         return 0;
+    }
+
+    /// <summary>Reads a mask of processors, of which those count that the sandbox has. As long as <see cref="HostAffinity.Ours"/>. EFAULT.</summary>
+    internal static Errno ReadProcessors(Task task, UserPtr mask, uint bytes, Span<byte> into)
+    {
+        ReadOnlySpan<byte> ours = HostAffinity.Ours;
+        into.Clear();
+        Errno error = task.Mm.CopyIn(mask, into[..(int)Math.Min(bytes, (uint)into.Length)]);
+        for (int i = 0; i < into.Length; i++)
+            into[i] &= ours[i];
+        return error;
     }
 
     /// <summary>sched_getscheduler(2).</summary>

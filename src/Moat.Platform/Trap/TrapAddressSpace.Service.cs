@@ -79,9 +79,7 @@ public sealed unsafe partial class TrapAddressSpace
             _patchingStopped = false;
             Add(SYS_munmap, 0, 0, StubLayout.PatchTable);
             Add(SYS_munmap, 0, StubLayout.PatchTable + 0x1000, StubLayout.GuestMax - StubLayout.PatchTable - 0x1000);
-            int result = Gather(changes);
-            if (result >= 0)
-                result = RunRequest();
+            int result = Apply(changes);
             if (result >= 0)
                 only.Begin();
             return result;

@@ -57,7 +57,7 @@ internal sealed class MemoryAccessFile(MemoryManager mm, OpenFlags flags) : File
             }
             if (!writes)
                 error = task.Mm.CopyOut(own, piece);
-            else if (mm.CopyOut(other, piece) != Errno.OK && mm.Overwrite(other.Address, piece) != Errno.OK)
+            else if (mm.Overwrite(other.Address, piece) != Errno.OK)
                 error = Errno.EIO;
             if (error == Errno.OK)
                 done += (ulong)piece.Length;

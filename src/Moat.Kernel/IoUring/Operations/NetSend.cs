@@ -246,9 +246,7 @@ internal sealed class SendZc(bool isMessage) : SendOperation
 
     /// <inheritdoc/>
     protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
-    {
-        return socket.SupportsZeroCopy ? base.Issue(request, socket, flags) : request.Done(RefusesUnseen(request, flags, Errno.EOPNOTSUPP));
-    }
+        => socket.SupportsZeroCopy ? base.Issue(request, socket, flags) : request.Done(RefusesUnseen(request, flags, Errno.EOPNOTSUPP));
 
     /// <summary>SENDMSG_ZC looks for its parts in the buffer before it looks at the socket, SEND_ZC after.</summary>
     protected override Errno RefusesUnseen(Request request, IssueFlags flags, Errno error)
