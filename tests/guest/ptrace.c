@@ -303,7 +303,8 @@ TEST(threads)
 {
     pid_t p = TRACED({
         pthread_t t;
-        _exit(pthread_create(&t, NULL, returns, NULL) == 0 && pthread_join(t, NULL) == 0 ? 12 : 1);
+        // Its own end, which would be the thread's too, comes only when the thread has been waited for.
+        _exit(pthread_create(&t, NULL, returns, NULL) == 0 && pthread_join(t, NULL) == 0 && raise(SIGSTOP) == 0 ? 12 : 1);
     });
     OK(ptrace(PTRACE_SETOPTIONS, p, 0, PTRACE_O_TRACECLONE));
     GO(PTRACE_CONT, p, 0);
@@ -313,6 +314,8 @@ TEST(threads)
     CHECK_EQ(wait_for(thread), STOPPED(SIGSTOP));
     GO(PTRACE_CONT, p, 0);
     ends(thread, 0);
+    CHECK_EQ(wait_for(p), STOPPED(SIGSTOP));
+    GO(PTRACE_CONT, p, 0);
     CHECK_EQ(wait_for(p), 12 << 8);
 }
 
