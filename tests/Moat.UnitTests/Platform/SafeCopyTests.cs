@@ -105,7 +105,10 @@ public sealed unsafe class SafeCopyTests : IDisposable
         var collecting = new Thread(() =>
         {
             while (!Volatile.Read(ref stop))
+            {
                 GC.Collect();
+                Thread.Sleep(1);
+            }
         });
         truncating.Start();
         collecting.Start();
