@@ -134,7 +134,7 @@ internal static class FileAttributeSyscalls
     }
 
     /// <summary>The place of an open descriptor; EBADF for O_PATH ones too.</summary>
-    private static Errno PlaceOf(Task task, Fd fd, out VfsPath place)
+    internal static Errno PlaceOf(Task task, Fd fd, out VfsPath place)
     {
         place = default;
         FileDescription? file = task.Files.Get(fd.Value);

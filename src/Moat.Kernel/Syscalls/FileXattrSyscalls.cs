@@ -21,7 +21,7 @@ internal static class FileXattrSyscalls
 
     [Syscall(190, "fsetxattr", Support.Full)]
     public static SysResult Fsetxattr(Task task, Fd fd, UserPtr name, UserPtr value, ulong size, int flags)
-        => Open(task, fd, out VfsPath place) is var error and not Errno.OK ? error : Set(task, place, name, value, size, flags);
+        => FileAttributeSyscalls.PlaceOf(task, fd, out VfsPath place) is var error and not Errno.OK ? error : Set(task, place, name, value, size, flags);
 
     [Syscall(191, "getxattr", Support.Full)]
     public static SysResult Getxattr(Task task, UserPath path, UserPtr name, UserPtr value, ulong size)
@@ -33,7 +33,7 @@ internal static class FileXattrSyscalls
 
     [Syscall(193, "fgetxattr", Support.Full)]
     public static SysResult Fgetxattr(Task task, Fd fd, UserPtr name, UserPtr value, ulong size)
-        => Open(task, fd, out VfsPath place) is var error and not Errno.OK ? error : Get(task, place, name, value, size);
+        => FileAttributeSyscalls.PlaceOf(task, fd, out VfsPath place) is var error and not Errno.OK ? error : Get(task, place, name, value, size);
 
     [Syscall(194, "listxattr", Support.Full)]
     public static SysResult Listxattr(Task task, UserPath path, UserPtr list, ulong size)
@@ -45,7 +45,7 @@ internal static class FileXattrSyscalls
 
     [Syscall(196, "flistxattr", Support.Full)]
     public static SysResult Flistxattr(Task task, Fd fd, UserPtr list, ulong size)
-        => Open(task, fd, out VfsPath place) is var error and not Errno.OK ? error : List(task, place, list, size);
+        => FileAttributeSyscalls.PlaceOf(task, fd, out VfsPath place) is var error and not Errno.OK ? error : List(task, place, list, size);
 
     [Syscall(197, "removexattr", Support.Full)]
     public static SysResult Removexattr(Task task, UserPath path, UserPtr name)
@@ -57,7 +57,7 @@ internal static class FileXattrSyscalls
 
     [Syscall(199, "fremovexattr", Support.Full)]
     public static SysResult Fremovexattr(Task task, Fd fd, UserPtr name)
-        => Open(task, fd, out VfsPath place) is var error and not Errno.OK ? error : Remove(task, place, name);
+        => FileAttributeSyscalls.PlaceOf(task, fd, out VfsPath place) is var error and not Errno.OK ? error : Remove(task, place, name);
 
     private static Errno Walk(Task task, UserPath path, bool follow, out VfsPath place)
     {
@@ -66,18 +66,6 @@ internal static class FileXattrSyscalls
         return error == Errno.OK
             ? PathOperations.Walk(new Caller(task), Fd.AT_FDCWD, text, follow ? LookupFlags.Follow : 0, out place)
             : error;
-    }
-
-    private static Errno Open(Task task, Fd fd, out VfsPath place)
-    {
-        place = default;
-        FileDescription? file = task.Files.Get(fd.Value);
-        if (file is null)
-            return Errno.EBADF;
-        Errno error = (file.Flags & OpenFlags.O_PATH) != 0 ? Errno.EBADF : Errno.OK;
-        place = file.Path;
-        file.DropReference();
-        return error;
     }
 
     /// <summary>An attribute's name. ERANGE when empty or longer than 255 bytes.</summary>

@@ -49,13 +49,9 @@ internal sealed class MemoryAccessFile(MemoryManager mm, OpenFlags flags) : File
         {
             Span<byte> piece = Piece(page, (long)(there + done), length - done);
             UserPtr own = new(address + done), other = new(there + done);
-            error = writes ? task.Mm.CopyIn(own, piece) : mm.CopyIn(other, piece);
-            if (error != Errno.OK)
-            {
+            if ((writes ? task.Mm.CopyIn(own, piece) : mm.CopyIn(other, piece)) != Errno.OK)
                 error = writes ? Errno.EFAULT : Errno.EIO;
-                break;
-            }
-            if (!writes)
+            else if (!writes)
                 error = task.Mm.CopyOut(own, piece);
             else if (mm.Overwrite(other.Address, piece) != Errno.OK)
                 error = Errno.EIO;
