@@ -156,6 +156,13 @@ TEST(hints)
     char *low = OK(mmap(NULL, PAGE, RW, ANON | MAP_32BIT, -1, 0));
     CHECK((uintptr_t)low < 1ul << 31);
     OK(munmap(low, PAGE));
+    // A hint below 2 GiB counts with it, one above does not.
+    char *hinted = OK(mmap((void *)0x50000000, PAGE, RW, ANON | MAP_32BIT, -1, 0));
+    CHECK_EQ((uintptr_t)hinted, 0x50000000);
+    char *above = OK(mmap((void *)0x550000000, PAGE, RW, ANON | MAP_32BIT, -1, 0));
+    CHECK((uintptr_t)above < 1ul << 31);
+    OK(munmap(hinted, PAGE));
+    OK(munmap(above, PAGE));
 }
 
 TEST(large_reservations)

@@ -33,6 +33,29 @@ TEST(create)
     OK(close(t));
 }
 
+TEST(nobody_reads)
+{
+    // Acknowledgements that do not fit are lost, which is told first.
+    int s = OK(socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE)), got = 0;
+    struct nlmsghdr h = { .nlmsg_len = sizeof h, .nlmsg_flags = NLM_F_ACK };
+    char buf[64];
+    for (int i = 0; i < 3000; i++) {
+        h.nlmsg_seq = i;
+        CHECK_EQ(send(s, &h, sizeof h, 0), sizeof h);
+    }
+    struct pollfd p = { s, POLLIN, 0 };
+    CHECK_EQ(poll(&p, 1, 0), 1);
+    CHECK_EQ(p.revents, POLLIN | POLLERR);
+    CHECK_ERR(recv(s, buf, sizeof buf, MSG_DONTWAIT), ENOBUFS);
+    while (recv(s, buf, sizeof buf, MSG_DONTWAIT) > 0)
+        got++;
+    CHECK_EQ(errno, EAGAIN);
+    CHECK(got > 10 && got < 3000);
+    CHECK_EQ(send(s, &h, sizeof h, 0), sizeof h);
+    CHECK(recv(s, buf, sizeof buf, MSG_DONTWAIT) > 0);
+    OK(close(s));
+}
+
 static int ask(int s, int type, int flags, int family, int sequence)
 {
     struct {

@@ -5,8 +5,13 @@ using Task = Moat.Kernel.Tasks.Task;
 
 namespace Moat.Kernel.Ipc;
 
-/// <summary>How a queue tells that a message has come (mq_notify(3)).</summary>
-internal readonly record struct QueueNotice(ThreadGroup Process, PosixQueueFile File, int Signal, ulong Value, bool IsSilent);
+/// <summary>
+/// How a queue tells <paramref name="Process"/> that a message has come (mq_notify(3)): with a signal, by <paramref name="Cookie"/>, or not at all.
+/// </summary>
+internal readonly record struct QueueNotice(ThreadGroup Process, int How, int Signal, ulong Value, QueueCookie? Cookie)
+{
+    public const int SIGEV_SIGNAL = 0, SIGEV_NONE = 1, SIGEV_THREAD = 2;
+}
 
 /// <summary>
 /// A POSIX message queue (mq_overview(7)): messages of higher priority first, then the oldest. It lives while it has a name or a
@@ -163,7 +168,7 @@ internal sealed class PosixQueue : Inode
                 // Before anybody can take the message: a receiver that comes back for the next one is not interrupted. Whoever holds a
                 // signal lock takes none of a queue.
                 _notice = null;
-                Tell(notice, sender);
+                Tell(in notice, sender);
             }
             _messages.Enqueue(message, (-(long)priority, _sent++));
             _mtime = _ctime = RealTime.Now;
@@ -172,9 +177,10 @@ internal sealed class PosixQueue : Inode
         return Errno.OK;
     }
 
-    private static void Tell(QueueNotice notice, Task sender)
+    private static void Tell(in QueueNotice notice, Task sender)
     {
-        if (notice.IsSilent)
+        notice.Cookie?.Send(QueueCookie.Woken);
+        if (notice.How != QueueNotice.SIGEV_SIGNAL)
             return;
         notice.Process.Send(new SigInfo
         {
@@ -207,7 +213,7 @@ internal sealed class PosixQueue : Inode
         return Errno.OK;
     }
 
-    /// <summary>Somebody waits in mq_timedreceive(2), or no longer: who asked for a signal does not get one meanwhile.</summary>
+    /// <summary>Somebody waits in mq_timedreceive(2), or no longer: who asked to be told is not meanwhile.</summary>
     public void CountReceiver(int change)
     {
         lock (_lock)
@@ -221,8 +227,13 @@ internal sealed class PosixQueue : Inode
         {
             if (notice is not null && _notice is not null)
                 return Errno.EBUSY;
-            if (notice is not null || _notice?.Process == process)
-                _notice = notice;
+            if (notice is null)
+            {
+                if (_notice?.Process != process)
+                    return Errno.OK;
+                _notice.Value.Cookie?.Send(QueueCookie.Removed);
+            }
+            _notice = notice;
             return Errno.OK;
         }
     }
@@ -232,8 +243,9 @@ internal sealed class PosixQueue : Inode
     {
         lock (_lock)
         {
-            QueueNotice? notice = _notice;
-            return $"QSIZE:{_bytes,-10} NOTIFY:{(notice is { IsSilent: true } ? 1 : 0),-5} SIGNO:{(notice is { IsSilent: false } ? notice.Value.Signal : 0),-5} NOTIFY_PID:{notice?.Process.Id ?? 0,-6}\n";
+            QueueNotice notice = _notice.GetValueOrDefault();
+            int signal = notice.How == QueueNotice.SIGEV_SIGNAL ? notice.Signal : 0;
+            return $"QSIZE:{_bytes,-10} NOTIFY:{notice.How,-5} SIGNO:{signal,-5} NOTIFY_PID:{notice.Process?.Id ?? 0,-6}\n";
         }
     }
 }
@@ -246,6 +258,8 @@ internal sealed class PosixQueueFile(PosixQueue queue, OpenFlags flags) : FileDe
     public override WaitQueue Waiters => queue.Waiters;
 
     public override bool IsSeekable => true;
+
+    public override bool SupportsNoWait => false;
 
     /// <inheritdoc/>
     public override bool CanTransfer(bool write) => !write;
@@ -270,7 +284,7 @@ internal sealed class PosixQueueFile(PosixQueue queue, OpenFlags flags) : FileDe
         return whence is not (SEEK_SET or SEEK_CUR) || wanted < 0 ? Errno.EINVAL : Position = wanted;
     }
 
-    /// <summary>The process that asked for a signal closes one of its descriptors: it gets none.</summary>
+    /// <summary>The process that asked to be told closes one of its descriptors: it gets none.</summary>
     public override void OnDescriptorClosed(FdTable table)
     {
         if (Task.Current is { } task && task.Files == table)

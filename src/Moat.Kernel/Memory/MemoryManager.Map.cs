@@ -174,15 +174,16 @@ internal sealed partial class MemoryManager
 
     private ulong ChooseAddress(ulong hint, ulong length, bool low32)
     {
-        ulong low = MinAddress;
-        if (hint != 0 && !low32)
+        const ulong LowTop = 0x80000000, LowBottom = 0x40000000;
+        ulong low = MinAddress, most = low32 ? LowTop : MaxAddress;
+        if (hint != 0)
         {
             hint = Math.Max(hint, low);
-            if (hint <= MaxAddress - length && IsFreeWithGap(hint, hint + length))
+            if (length <= most && hint <= most - length && IsFreeWithGap(hint, hint + length))
                 return hint;
         }
         if (low32)
-            return _vmas.FindFree(length, Math.Max(low, 0x40000000), 0x80000000, StackGuardGap);
+            return _vmas.FindFree(length, Math.Max(low, LowBottom), LowTop, StackGuardGap);
         ulong found = _vmas.FindFree(length, low, MapTop, StackGuardGap);
         return found != 0 ? found : _vmas.FindFree(length, low, MaxAddress, StackGuardGap);
     }

@@ -225,28 +225,40 @@ internal static class PosixQueueSyscalls
         return Errno.OK;
     }
 
-    /// <summary>mq_notify(2). EBUSY, EBADF, EINVAL.</summary>
-    [Syscall(244, "mq_notify", Support.Partial, Note = "SIGEV_THREAD: EINVAL")]
+    /// <summary>
+    /// mq_notify(2). SIGEV_THREAD is for the C library: the signal's number is a netlink socket that gets a cookie, whose address is the value.
+    /// EBUSY, EBADF, EINVAL; of the socket ENOTSOCK, EFAULT, EINTR.
+    /// </summary>
+    [Syscall(244, "mq_notify", Support.Full)]
     public static SysResult MqNotify(Task task, Fd descriptor, UserPtr<SignalEvent> address)
     {
-        const int SIGEV_SIGNAL = 0, SIGEV_NONE = 1;
         SignalEvent wanted = default;
+        QueueCookie? cookie = null;
         if (!address.IsNull)
         {
             if (task.Mm.Read(address, out wanted) != Errno.OK)
                 return Errno.EFAULT;
-            if (wanted.Notify is not (SIGEV_SIGNAL or SIGEV_NONE) || (wanted.Notify == SIGEV_SIGNAL && !Signal.IsValid(wanted.Signal)))
+            if (wanted.Notify is not (QueueNotice.SIGEV_SIGNAL or QueueNotice.SIGEV_NONE or QueueNotice.SIGEV_THREAD)
+                || (wanted.Notify == QueueNotice.SIGEV_SIGNAL && !Signal.IsValid(wanted.Signal)))
+            {
                 return Errno.EINVAL;
+            }
+            if (wanted.Notify == QueueNotice.SIGEV_THREAD)
+            {
+                Errno refused = QueueCookie.Take(task, wanted.Signal, new UserPtr(wanted.Value), out cookie);
+                if (refused != Errno.OK)
+                    return refused;
+            }
         }
-        if (Get(task, descriptor, out FileDescription? held) is not { } file)
+        Errno error = Errno.EBADF;
+        if (Get(task, descriptor, out FileDescription? held) is { } file)
         {
-            held?.DropReference();
-            return Errno.EBADF;
+            QueueNotice? notice = address.IsNull ? null : new QueueNotice(task.Group, wanted.Notify, wanted.Signal, wanted.Value, cookie);
+            error = file.Queue.SetNotice(task.Group, notice);
         }
-        QueueNotice? notice = address.IsNull ? null
-            : new QueueNotice(task.Group, file, wanted.Signal, wanted.Value, wanted.Notify == SIGEV_NONE);
-        Errno error = file.Queue.SetNotice(task.Group, notice);
-        file.DropReference();
+        held?.DropReference();
+        if (error != Errno.OK)
+            cookie?.Drop();
         return error;
     }
 

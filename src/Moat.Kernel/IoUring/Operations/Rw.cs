@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Moat.Kernel.Events;
+using Moat.Kernel.Ipc;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Sockets;
 using Moat.Kernel.Syscalls;
@@ -133,6 +134,9 @@ internal abstract class RwOperation(bool isWrite) : Operation
         RwFlags rw = (RwFlags)request.Sqe.rw_flags;
         if (request.Length == 0 && file.SkipsEmpty(IsWrite))
             return Finish(request, 0);
+        // Its state could be read at once; but what cannot tell that it would wait is waited for.
+        if (file is PosixQueueFile && (flags & IssueFlags.NonBlock) != 0 && !IsReady(file))
+            return IssueStatus.WouldBlock;
         bool whole = file.IsRegular, inPlace = (flags & IssueFlags.Unlocked) == 0;
         if (whole && (flags & IssueFlags.NonBlock) != 0 && file.HostDescriptor >= 0)
         {

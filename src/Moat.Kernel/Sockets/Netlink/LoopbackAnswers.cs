@@ -18,7 +18,7 @@ internal static class LoopbackAnswers
     private static ReadOnlySpan<byte> Name => "lo\0"u8;
 
     /// <summary>Answers a question: puts datagrams into <paramref name="into"/>, or an error through <paramref name="fail"/>.</summary>
-    public static void Answer(in NetlinkMessage header, ReadOnlySpan<byte> whole, uint port, Queue<byte[]> into, AnswerError fail)
+    public static void Answer(in NetlinkMessage header, ReadOnlySpan<byte> whole, uint port, NetlinkQueue into, AnswerError fail)
     {
         bool dump = (header.Flags & NetlinkMessage.NLM_F_DUMP) == NetlinkMessage.NLM_F_DUMP;
         Writer writer = new(stackalloc byte[1024], in header, port, dump);
@@ -46,7 +46,7 @@ internal static class LoopbackAnswers
         }
         if (dump)
             writer.Done();
-        into.Enqueue(writer.ToArray());
+        into.TryAdd(writer.ToArray());
         if (!dump && (header.Flags & NetlinkMessage.NLM_F_ACK) != 0)
             fail(header, whole, Errno.OK);
     }

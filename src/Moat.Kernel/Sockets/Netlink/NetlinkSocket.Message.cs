@@ -38,6 +38,7 @@ internal sealed partial class NetlinkSocket
         lock (_lock)
         {
             EnsureBound(message.Caller);
+            _answers.Room = ReceiveRoom;
             int at = 0;
             while (NetlinkMessage.Next(request, ref at, out NetlinkMessage header, out ReadOnlySpan<byte> whole))
                 Ask(in header, whole);
@@ -95,20 +96,26 @@ internal sealed partial class NetlinkSocket
         MemoryMarshal.Write(answer, in reply);
         MemoryMarshal.Write(answer.AsSpan(NetlinkMessage.HeaderSize), -(int)error);
         back.CopyTo(answer.AsSpan(NetlinkMessage.HeaderSize + 4));
-        _answers.Enqueue(answer);
+        _answers.TryAdd(answer);
     }
 
     public override SysResult Receive(SocketMessage message)
     {
         if ((message.Flags & MsgFlags.MSG_OOB) != 0)
             return Errno.EOPNOTSUPP;
+        bool peeks = (message.Flags & MsgFlags.MSG_PEEK) != 0;
         byte[]? answer;
         lock (_lock)
         {
+            if (_answers.TakeLoss())
+                return Errno.ENOBUFS;
             if (_answers.Count == 0 && !TakeFromHost())
                 return Errno.EAGAIN;
-            answer = (message.Flags & MsgFlags.MSG_PEEK) != 0 ? _answers.Peek() : _answers.Dequeue();
+            answer = peeks ? _answers.Peek() : _answers.Dequeue();
         }
+        // Who holds room for a cookie may wait for it.
+        if (!peeks)
+            Waiters.Wake(PollEvents.POLLOUT | PollEvents.POLLWRNORM);
         ulong room = message.Data.Remaining;
         if (message.Data.IsCut && room < (ulong)answer.Length)
             return Errno.EFAULT;
@@ -144,7 +151,44 @@ internal sealed partial class NetlinkSocket
             header.Port = _port;
             at += NetlinkMessage.Align((int)header.Length);
         }
-        _answers.Enqueue(answer);
+        _answers.Add(answer);
         return true;
+    }
+
+    /// <summary>SO_RCVBUF, bytes: the host's part keeps it.</summary>
+    private int ReceiveRoom
+    {
+        get
+        {
+            int room = SocketOptions.DefaultBuffer;
+            GetOption(default, SocketOption.SOL_SOCKET, SocketOption.SO_RCVBUF, MemoryMarshal.AsBytes(new Span<int>(ref room)));
+            return room;
+        }
+    }
+
+    /// <summary>Holds room for a message of the sandbox's own; false when there is none now: POLLOUT tells.</summary>
+    public bool TryHold(int length)
+    {
+        lock (_lock)
+        {
+            _answers.Room = ReceiveRoom;
+            return _answers.TryHold(length);
+        }
+    }
+
+    /// <summary>Room that was held is not needed.</summary>
+    public void Unhold(int length)
+    {
+        lock (_lock)
+            _answers.Unhold(length);
+        Waiters.Wake(PollEvents.POLLOUT | PollEvents.POLLWRNORM);
+    }
+
+    /// <summary>A message whose room is held. Nobody reads it when the socket is closed.</summary>
+    public void Deliver(byte[] message)
+    {
+        lock (_lock)
+            _answers.AddHeld(message);
+        Waiters.Wake(PollEvents.POLLIN | PollEvents.POLLRDNORM);
     }
 }

@@ -8,7 +8,7 @@ namespace Moat.Kernel.Sockets.Netlink;
 
 /// <summary>
 /// A NETLINK_ROUTE socket (man 7 rtnetlink). Questions about links, addresses and routes are answered, by the host or, without its
-/// network, here. Nothing can be changed (EPERM), and no events come.
+/// network, here. Nothing can be changed (EPERM), and no events come but the cookies of mq_notify(2).
 /// </summary>
 internal sealed partial class NetlinkSocket : Socket
 {
@@ -17,8 +17,8 @@ internal sealed partial class NetlinkSocket : Socket
     private readonly Lock _lock = new();
     private readonly NetlinkPorts _ports;
 
-    /// <summary>Messages of this side: acknowledgements, refusals, answers about the sandbox's own loopback.</summary>
-    private readonly Queue<byte[]> _answers = new();
+    /// <summary>Messages of this side: acknowledgements, refusals, answers about the sandbox's own loopback, cookies of message queues.</summary>
+    private readonly NetlinkQueue _answers = new();
 
     /// <summary>Asks the host; -1 without its network.</summary>
     private readonly int _host;
@@ -50,7 +50,7 @@ internal sealed partial class NetlinkSocket : Socket
 
     public override WaitQueue Waiters { get; } = new();
 
-    /// <summary>Questions are answered before the call that asks returns: nothing comes later.</summary>
+    /// <summary>Questions are answered before the call that asks returns; only cookies come later.</summary>
     public override PollEvents Poll()
     {
         PollEvents events = PollEvents.POLLOUT | PollEvents.POLLWRNORM;
@@ -58,6 +58,8 @@ internal sealed partial class NetlinkSocket : Socket
         {
             if (_answers.Count > 0 || HostHasMore)
                 events |= PollEvents.POLLIN | PollEvents.POLLRDNORM;
+            if (_answers.HasLost)
+                events |= PollEvents.POLLERR;
         }
         return events;
     }
