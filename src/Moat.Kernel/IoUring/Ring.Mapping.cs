@@ -21,6 +21,18 @@ internal sealed partial class Ring : IMappable
     public bool IsSpecial => true;
 
     /// <inheritdoc/>
+    public ulong ShownOffset(ulong offset)
+    {
+        ulong shown = offset & ((1UL << RingRegion.SerialShift) - 1);
+        lock (_regionsLock)
+        {
+            if (RegionOf(offset, out _) is { Group: not ulong.MaxValue } region)
+                shown |= region.Group << (int)IoUringConst.IORING_OFF_PBUF_SHIFT;
+        }
+        return shown;
+    }
+
+    /// <inheritdoc/>
     public ulong MapDevice => Inode.FileSystem.Device;
 
     /// <inheritdoc/>
@@ -34,17 +46,20 @@ internal sealed partial class Ring : IMappable
     }
 
     /// <summary>
-    /// Rings are mapped where there is room, without execution, and always from the start of their zone: the upper bits of the offset say
-    /// which, the rest is ignored (but a buffer ring's group). EINVAL, EPERM, ENOMEM.
+    /// Rings are mapped where there is room, without execution, and always from the start of their zone and as a whole: the upper bits of the
+    /// offset say which, the rest is ignored (but a buffer ring's group). EINVAL, EPERM, ENOMEM, EFAULT (a part of a zone).
     /// </summary>
     public Errno CheckMapping(ref MapRequest request)
     {
         if (request.Address != 0)
             return Errno.EINVAL;
-        if (RegionAt(ref request.FileOffset) is null)
+        RingRegion? region = RegionAt(ref request.FileOffset);
+        if (region is null)
             return Errno.ENOMEM;
         request.MaxAccess &= ~MapAccess.Execute;
-        return (request.Access & MapAccess.Execute) != 0 ? Errno.EPERM : Errno.OK;
+        if ((request.Access & MapAccess.Execute) != 0)
+            return Errno.EPERM;
+        return request.Length < region.Bytes ? Errno.EFAULT : Errno.OK;
     }
 
     /// <inheritdoc/>

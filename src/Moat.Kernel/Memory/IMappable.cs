@@ -48,6 +48,9 @@ internal interface IMappable
     /// </summary>
     bool IsSpecial => false;
 
+    /// <summary>What /proc/self/maps tells of an offset.</summary>
+    ulong ShownOffset(ulong offset) => offset;
+
     /// <summary>Name for /proc/self/maps; device and inode numbers.</summary>
     string MapName { get; }
 

@@ -40,7 +40,7 @@ internal sealed partial class MemoryManager
                 break;
             }
             VmaFlags old = vma.Flags;
-            vma.Flags = (old | set) & ~clear;
+            vma.Flags = (old | (vma.IsSpecial ? set & ~VmaFlags.Locked : set)) & ~clear;
             if (((old ^ vma.Flags) & VmaFlags.Locked) != 0)
                 LockedBytes = (vma.Flags & VmaFlags.Locked) != 0 ? LockedBytes + vma.Length : LockedBytes - vma.Length;
         }

@@ -35,9 +35,11 @@ internal sealed partial class MemoryManager
         {
             Vma vma = _vmas[i];
             bool was = (vma.Flags & VmaFlags.Locked) != 0;
-            vma.Flags = locks ? vma.Flags | VmaFlags.Locked : vma.Flags & ~VmaFlags.Locked;
-            if (was != locks)
+            if (was != locks && !vma.IsSpecial)
+            {
+                vma.Flags ^= VmaFlags.Locked;
                 LockedBytes = locks ? LockedBytes + vma.Length : LockedBytes - vma.Length;
+            }
             // Stacks are mapped whole: only what is used of them is made present.
             if (locks && populate && vma.Kind != VmaKind.Reserved && vma.Access != MapAccess.None && (vma.Flags & VmaFlags.GrowsDown) == 0)
                 Space.Populate(vma.Start, vma.Length, write: false);

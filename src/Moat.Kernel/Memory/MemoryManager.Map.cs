@@ -100,6 +100,8 @@ internal sealed partial class MemoryManager
         model.MaxAccess = request.MaxAccess;
         model.Flags = request.Flags | _futureFlags;
         model.File = request.File;
+        if (model.IsSpecial)
+            model.Flags &= ~VmaFlags.Locked;
         model.FileOffset = request.FileOffset;
         Errno error = Errno.OK;
         if (request.File is ZeroDevice || (request.File is null && (request.Flags & VmaFlags.Shared) != 0))

@@ -29,7 +29,7 @@ internal sealed partial class MemoryManager
                     anonymous += here;
             }
             string? name = (first.Flags & VmaFlags.Heap) != 0 ? "[heap]" : (first.Flags & VmaFlags.Stack) != 0 ? "[stack]" : first.File?.MapName;
-            AppendLine(text, first.Start, end, first.Access, first.IsShared, first.FileOffset, first.File?.MapDevice ?? 0, first.File?.MapInode ?? 0, name);
+            AppendLine(text, first.Start, end, first.Access, first.IsShared, first.File?.ShownOffset(first.FileOffset) ?? 0, first.File?.MapDevice ?? 0, first.File?.MapInode ?? 0, name);
             if (details)
                 AppendDetails(text, first, end - first.Start, resident, anonymous);
         }
@@ -86,15 +86,17 @@ internal sealed partial class MemoryManager
         Flag(" mr", (vma.MaxAccess & MapAccess.Read) != 0);
         Flag(" mw", (vma.MaxAccess & MapAccess.Write) != 0);
         Flag(" me", (vma.MaxAccess & MapAccess.Execute) != 0);
+        Flag(" ms", vma.IsShared);
         Flag(" gd", (vma.Flags & VmaFlags.GrowsDown) != 0);
-        Flag(" sl", (vma.Flags & VmaFlags.Sealed) != 0);
         Flag(" lo", (vma.Flags & VmaFlags.Locked) != 0);
         Flag(" dc", (vma.Flags & VmaFlags.DontFork) != 0);
+        Flag(" de", vma.IsSpecial);
+        Flag(" ac", !vma.IsShared && (vma.Access & MapAccess.Write) != 0 && (vma.Flags & VmaFlags.NoReserve) == 0);
         Flag(" nr", (vma.Flags & VmaFlags.NoReserve) != 0);
         Flag(" wf", (vma.Flags & VmaFlags.WipeOnFork) != 0);
         Flag(" dd", (vma.Flags & VmaFlags.DontDump) != 0);
-        Flag(" de", vma.IsSpecial);
         Flag(" mm", vma.IsSpecial);
+        Flag(" sl", (vma.Flags & VmaFlags.Sealed) != 0);
         text.Append(" \n");
 
         void Line(string name, ulong bytes) => text.Append(CultureInfo.InvariantCulture, $"{name + ":",-16}{bytes / 1024,8} kB\n");

@@ -49,7 +49,7 @@ internal sealed partial class MemoryManager
         if (IsSealed(address, address + Math.Max(oldLength, PageSize)))
             return Errno.EPERM;
         bool isFixed = (flags & RemapFlags.MREMAP_FIXED) != 0, keepsOld = (flags & RemapFlags.MREMAP_DONTUNMAP) != 0;
-        if (oldLength == 0 && !vma.IsShared)
+        if ((oldLength == 0 && !vma.IsShared) || (keepsOld && vma.IsSpecial))
             return Errno.EINVAL;
         if (!isFixed && !keepsOld && oldLength >= newLength)
         {
@@ -84,7 +84,7 @@ internal sealed partial class MemoryManager
         _access.EnterWrite();
         Vma? vma = _vmas.Find(address);
         Errno error = Errno.EINVAL;
-        if (vma is not null && vma.IsShared && length <= MaxAddress && address + length <= LogicalEnd(address))
+        if (vma is { IsShared: true, IsSpecial: false } && length <= MaxAddress && address + length <= LogicalEnd(address))
         {
             Vma model = ModelOf(vma, address, address + length);
             model.FileOffset = fileOffset;
@@ -137,6 +137,9 @@ internal sealed partial class MemoryManager
             }
             if (error != Errno.OK)
                 return error;
+            // It lies where there is room, as CheckMapping has it; what was in the way is gone all the same.
+            if (_vmas.Find(address)!.IsSpecial)
+                return Errno.EINVAL;
         }
         else
         {

@@ -31,6 +31,13 @@ internal sealed unsafe partial class MemoryManager
     private void GetPieceResidency(Vma vma, ulong start, ulong end, byte* pages)
     {
         byte* host = null;
+        if (vma.IsSpecial && vma.Kind == VmaKind.FileMemory)
+        {
+            // Present from the beginning, whether anybody has written there or not.
+            // SAFETY: the caller's buffer has a byte for each page of the range.
+            new Span<byte>(pages, (int)((end - start) / PageSize)).Fill(1);
+            return;
+        }
         if (vma.Kind is VmaKind.Frames or VmaKind.FileMemory)
             host = Frames.Pointer(vma.Offset + (start - vma.Start));
         else if (vma.Kind == VmaKind.HostFile && ViewOf(vma) is { } view)
@@ -65,7 +72,7 @@ internal sealed unsafe partial class MemoryManager
 
     /// <summary>
     /// msync(2): with <paramref name="wait"/>, changed pages of shared host files are on the disk afterwards. ENOMEM for holes (the rest
-    /// is done), EBUSY for locked memory with <paramref name="invalidate"/>, EIO.
+    /// is done), EBUSY for locked memory with <paramref name="invalidate"/>, EIO, EINVAL (files that cannot be synchronised).
     /// </summary>
     public Errno Sync(ulong start, ulong end, bool wait, bool invalidate)
     {
@@ -93,9 +100,12 @@ internal sealed unsafe partial class MemoryManager
                 offset = vma.Offset + (from - vma.Start);
                 length = next - from;
             }
+            bool isSpecial = vma is { IsShared: true, IsSpecial: true };
             _access.ExitRead();
             if (busy)
                 return Errno.EBUSY;
+            if (wait && isSpecial)
+                return Errno.EINVAL;
             if (view is not null)
             {
                 // The view outlives the guest's mapping, so the disk is waited for without the lock.
