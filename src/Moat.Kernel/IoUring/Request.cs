@@ -239,6 +239,12 @@ internal sealed class Request : WorkItem
     /// <summary>How the worker's attempt ended.</summary>
     public IssueStatus WorkerStatus;
 
+    /// <summary>It waits, and counts as one that keeps a worker.</summary>
+    public bool HoldsWorker;
+
+    /// <summary>Those that it has been given to.</summary>
+    public IoWorkQueue? Workers;
+
     /// <summary>Cancelled while a worker runs it.</summary>
     public volatile bool CancelRequested;
 

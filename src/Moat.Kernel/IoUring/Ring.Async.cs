@@ -18,8 +18,7 @@ internal sealed partial class Ring
             request.Started = HostClock.Now;
         if (status == IssueStatus.WaitFile)
         {
-            if ((op & OpFlags.Worker) != 0)
-                request.Flags |= RequestFlags.Waits;
+            HoldWorker(request);
             LeaveWorker(request);
             ArmPoll(request, request.WaitFile!, request.PollMask);
         }
@@ -58,8 +57,19 @@ internal sealed partial class Ring
             FailNow(request, Errno.EAGAIN);
             return false;
         }
-        request.Flags |= RequestFlags.Waits;
+        HoldWorker(request);
         return true;
+    }
+
+    /// <summary>A worker of Linux would now wait within the attempt: the program sees that it has one. Under the lock.</summary>
+    private void HoldWorker(Request request)
+    {
+        request.Flags |= RequestFlags.Waits;
+        if (request.HoldsWorker)
+            return;
+        request.HoldsWorker = true;
+        request.Workers = WorkersOf(request.Task)!;
+        request.Workers.Hold(request);
     }
 
     /// <summary>
@@ -125,7 +135,7 @@ internal sealed partial class Ring
                 Complete(request);
             return;
         }
-        request.Flags |= RequestFlags.Waits;
+        HoldWorker(request);
     }
 
     /// <summary>Hands a request to a worker. Under the lock.</summary>
@@ -153,13 +163,15 @@ internal sealed partial class Ring
             request.Started = HostClock.Now;
         request.Flags |= RequestFlags.Worked;
         Hash(request, RequestState.Worker);
-        _workers.Queue(request);
+        request.Workers = WorkersOf(request.Task)!;
+        request.Workers.Queue(request);
     }
 
     /// <summary>On a worker thread, without any lock: runs the request, then those that waited for this place.</summary>
-    public void RunOnWorker(Request request)
+    public static void RunOnWorker(Request request)
     {
-        bool isBound = _workers.Processors is { } mask && HostAffinity.Restrict(0, mask) >= 0;
+        IoWorkQueue workers = request.Workers!;
+        bool isBound = workers.Processors is { } mask && HostAffinity.Restrict(0, mask) >= 0;
         for (Request? next = request; next is not null;)
         {
             Request running = next;
@@ -168,20 +180,25 @@ internal sealed partial class Ring
                 running.Done(Errno.ECANCELED);
             else
                 status = running.Op.Issue(running, IssueFlags.Unlocked);
-            // From here on the request is the ring's again.
-            next = _workers.Finish(running);
-            if (status == IssueStatus.Done && IsFoundByPolling(running))
-            {
-                AddFinished(running);
-                continue;
-            }
-            running.WorkerStatus = status;
-            running.State = RequestState.WorkerDone;
-            QueueWork(running, WorkSource.Worker);
+            next = workers.Finish(running);
+            running.Ring.TakeBack(running, status);
         }
         // The thread is other rings' too.
         if (isBound)
             HostAffinity.Unpin(0);
+    }
+
+    /// <summary>A request that a worker has run is the ring's again.</summary>
+    private void TakeBack(Request request, IssueStatus status)
+    {
+        if (status == IssueStatus.Done && IsFoundByPolling(request))
+        {
+            AddFinished(request);
+            return;
+        }
+        request.WorkerStatus = status;
+        request.State = RequestState.WorkerDone;
+        QueueWork(request, WorkSource.Worker);
     }
 
     /// <summary>A worker has run the request. Under the lock.</summary>

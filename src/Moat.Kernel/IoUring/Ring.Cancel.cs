@@ -150,7 +150,7 @@ internal sealed partial class Ring
         // What a worker has attempted and brings back may still be about to wait.
         if (request.State is RequestState.Worker or RequestState.WorkerDone)
         {
-            if (_workers.TryRemove(request))
+            if (request.Workers!.TryRemove(request))
             {
                 Unhash(request);
                 MakeComplete(request, -(int)Errno.ECANCELED);
@@ -175,6 +175,7 @@ internal sealed partial class Ring
     public void CancelOf(Task task, bool all)
     {
         _lock.Enter();
+        RemoveUser(task);
         // First what has not begun: the end of the others would start it.
         if (all)
             CancelDeferred(task);
@@ -211,6 +212,11 @@ internal sealed partial class Ring
         if ((request.Flags & RequestFlags.Hashed) == 0)
             return;
         request.Flags &= ~RequestFlags.Hashed;
+        if (request.HoldsWorker)
+        {
+            request.HoldsWorker = false;
+            request.Workers!.Release(request);
+        }
         _hashed--;
         if (request.HashPrevious is null)
             _hash[BucketOf(request.Sqe.user_data)] = request.HashNext;

@@ -46,8 +46,8 @@ internal sealed partial class Ring : IMappable
     }
 
     /// <summary>
-    /// Rings are mapped where there is room, without execution, and always from the start of their zone and as a whole: the upper bits of the
-    /// offset say which, the rest is ignored (but a buffer ring's group). EINVAL, EPERM, ENOMEM, EFAULT (a part of a zone).
+    /// Rings are mapped where there is room, without execution, and always from the start of their zone: the upper bits of the offset say which,
+    /// the rest is ignored (but a buffer ring's group). EINVAL, EPERM, ENOMEM, EFAULT (a part of a zone, but for the rings themselves).
     /// </summary>
     public Errno CheckMapping(ref MapRequest request)
     {
@@ -59,7 +59,7 @@ internal sealed partial class Ring : IMappable
         request.MaxAccess &= ~MapAccess.Execute;
         if ((request.Access & MapAccess.Execute) != 0)
             return Errno.EPERM;
-        return request.Length < region.Bytes ? Errno.EFAULT : Errno.OK;
+        return request.Length < region.Bytes && region != _ringRegion ? Errno.EFAULT : Errno.OK;
     }
 
     /// <inheritdoc/>

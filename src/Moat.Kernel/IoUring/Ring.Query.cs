@@ -114,43 +114,6 @@ internal sealed partial class Ring
         return 0;
     }
 
-    /// <summary>IOWQ_MAX_WORKERS: sets what is not zero, and tells what was.</summary>
-    private SysResult ExchangeWorkerLimits(Task task, UserPtr argument)
-    {
-        Span<uint> limits = stackalloc uint[2];
-        Span<byte> bytes = MemoryMarshal.AsBytes(limits);
-        Errno e = task.Mm.CopyIn(argument, bytes);
-        if (e != Errno.OK)
-            return e;
-        if (limits[0] > int.MaxValue || limits[1] > int.MaxValue)
-            return Errno.EINVAL;
-        int most = MostProcesses(task);
-        limits[0] = (uint)_workers.ExchangeLimit(0, Math.Min((int)limits[0], most));
-        limits[1] = (uint)_workers.ExchangeLimit(1, Math.Min((int)limits[1], most));
-        return task.Mm.CopyOut(argument, bytes);
-    }
-
-    /// <summary>
-    /// IOWQ_AFF: which processors workers may use. A worker is bound to them while it runs requests of this ring; a mask without any that the
-    /// sandbox has leaves them free, as one that is taken back.
-    /// </summary>
-    private SysResult SetWorkerAffinity(Task task, UserPtr argument, uint bytes)
-    {
-        ReadOnlySpan<byte> ours = HostAffinity.Ours;
-        Span<byte> mask = stackalloc byte[ours.Length];
-        Errno e = SchedulerSyscalls.ReadProcessors(task, argument, bytes, mask);
-        if (e != Errno.OK)
-            return e;
-        _workers.Processors = mask.ContainsAnyExcept((byte)0) && !mask.SequenceEqual(ours) ? mask.ToArray() : null;
-        return 0;
-    }
-
-    private SysResult FreeWorkers()
-    {
-        _workers.Processors = null;
-        return 0;
-    }
-
     /// <summary>
     /// ZCRX_IFQ: zero-copy receive needs a network device with queues that the guest owns; the sandbox has none. What is checked before the
     /// device is looked for is checked.

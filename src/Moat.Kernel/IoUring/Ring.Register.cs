@@ -65,7 +65,7 @@ internal sealed partial class Ring
             case IoUringRegisterOp.REGISTER_IOWQ_AFF:
                 return argument.IsNull || count == 0 ? Errno.EINVAL : SetWorkerAffinity(task, argument, count);
             case IoUringRegisterOp.UNREGISTER_IOWQ_AFF:
-                return bare ? FreeWorkers() : Errno.EINVAL;
+                return bare ? SetProcessors(task, null) : Errno.EINVAL;
             case IoUringRegisterOp.REGISTER_IOWQ_MAX_WORKERS:
                 return argument.IsNull || count != 2 ? Errno.EINVAL : ExchangeWorkerLimits(task, argument);
             case IoUringRegisterOp.REGISTER_RING_FDS:

@@ -38,7 +38,8 @@ internal sealed partial class Ring
             RunWork();
         if (_live != 0 || _freed || (_poller is not null && !_pollerLeft))
             return;
-        _freed = true;
+        Volatile.Write(ref _freed, true);
+        DropUsers();
         DropTable(ref _files, tell: false);
         DropTable(ref _buffers, tell: false);
         _eventfd?.DropReference();

@@ -144,11 +144,10 @@ internal sealed partial class Ring
             int id = _sentry.Tasks.Allocate();
             if (id < 0)
                 return Errno.EAGAIN;
-            poller = new SqPoller(task.Group, id, p.sq_thread_idle, (Setup & IoUringSetup.SQ_AFF) != 0 ? (int)p.sq_thread_cpu : -1);
+            poller = new SqPoller(task, id, p.sq_thread_idle, (Setup & IoUringSetup.SQ_AFF) != 0 ? (int)p.sq_thread_cpu : -1, MakeWorkers(task, id));
         }
         _poller = poller;
         _pollerTask = task;
-        task.AddRing(this);
         return Errno.OK;
     }
 

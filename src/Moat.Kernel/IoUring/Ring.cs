@@ -21,7 +21,6 @@ internal sealed partial class Ring : AnonymousFile
     private RingMemory _memory = null!;
     private readonly Sentry _sentry;
     private readonly bool _defer, _submitAll;
-    private readonly IoWorkQueue _workers;
 
     /// <summary>Where the memory of rings and buffers counts; null: nowhere.</summary>
     private readonly LockedAccount? _account;
@@ -62,11 +61,7 @@ internal sealed partial class Ring : AnonymousFile
         _faults = sentry.Uring.Faults;
         _deniedFlags = ~(sentry.Uring.Policy?.SqeFlags ?? ~SqeFlags.None);
         _submitsPlainly = _trace is null && (setup & IoUringSetup.IOPOLL) == 0 && (_deniedFlags & SqeFlags.FIXED_FILE) == 0 && _faults is null;
-        _workers = new IoWorkQueue(sentry.UringWorkers, 4 * Environment.ProcessorCount, MostProcesses(maker));
     }
-
-    /// <summary>RLIMIT_NPROC, which also limits the workers that may wait for ever; the sentry's own limit on all workers holds besides.</summary>
-    private static int MostProcesses(Task task) => (int)Math.Min(task.Group.Limits.Get(Resource.RLIMIT_NPROC).Current, int.MaxValue);
 
     /// <summary>Room for the transfer being tried in place; under the lock.</summary>
     public IoVector Scratch { get; } = new();

@@ -74,6 +74,27 @@ internal sealed partial class Sentry
         }
     }
 
+    /// <summary>The threads that io_uring has for a process: pollers, workers of its own threads, and of the pollers.</summary>
+    internal List<IoThread> GetIoThreads(ThreadGroup process)
+    {
+        List<IoThread> threads = [];
+        foreach (Task task in process.GetTasks())
+            task.IoWorkers?.AppendThreads(threads);
+        if (_pollers.Count == 0)
+            return threads;
+        lock (_ringsLock)
+        {
+            foreach (SqPoller poller in _pollers)
+            {
+                if (poller.Process != process || poller.IsDead)
+                    continue;
+                threads.Add(poller.Thread);
+                poller.Workers.AppendThreads(threads);
+            }
+        }
+        return threads;
+    }
+
     internal void AddPoller(SqPoller poller)
     {
         lock (_ringsLock)

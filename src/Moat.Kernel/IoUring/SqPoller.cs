@@ -21,17 +21,20 @@ internal sealed class SqPoller
     private Ring[] _rings = [];
     private readonly List<Ring> _leaving = [];
     private Ring[]? _known;
-    private Thread? _thread;
+    private System.Threading.Thread? _thread;
     private volatile bool _dead;
 
     /// <summary>
     /// Makes one that sleeps after <paramref name="idleMilliseconds"/> without work (0: after a second), with a thread id <paramref name="id"/> of
     /// the sandbox. <paramref name="core"/>: the processor that the program asked for; negative: any.
     /// </summary>
-    public SqPoller(ThreadGroup process, int id, uint idleMilliseconds, int core)
+    public SqPoller(Task maker, int id, uint idleMilliseconds, int core, IoWorkQueue workers)
     {
+        ThreadGroup process = maker.Group;
         Process = process;
         Id = id;
+        Thread = IoThread.MakePoller(id, maker.Tid);
+        Workers = workers;
         Core = core;
         _idle = (idleMilliseconds == 0 ? 1000L : idleMilliseconds) * 1_000_000;
         process.Sentry.AddPoller(this);
@@ -42,6 +45,12 @@ internal sealed class SqPoller
 
     /// <summary>What the sandbox knows the thread by.</summary>
     public int Id { get; }
+
+    /// <summary>The thread as the process sees it.</summary>
+    public IoThread Thread { get; }
+
+    /// <summary>The workers of what it submits.</summary>
+    public IoWorkQueue Workers { get; }
 
     /// <summary>The processor that the program wants it on (IORING_SETUP_SQ_AFF), or -1. The sentry's threads run where a core is free.</summary>
     public int Core { get; }
@@ -100,6 +109,7 @@ internal sealed class SqPoller
     private void Run()
     {
         // It begins asleep, unless there is something to do already.
+        Volatile.Write(ref Thread.Runs, true);
         long started = HostClock.Now, lastWork = started - _idle, nap = NapNanoseconds;
         while (true)
         {
@@ -126,7 +136,9 @@ internal sealed class SqPoller
             }
             else if (now - lastWork >= _idle)
             {
+                Volatile.Write(ref Thread.Runs, false);
                 Sleep(rings);
+                Volatile.Write(ref Thread.Runs, true);
                 lastWork = HostClock.Now;
                 nap = NapNanoseconds;
             }
@@ -198,6 +210,7 @@ internal sealed class SqPoller
             if (rings.Length == 0)
             {
                 _thread = null;
+                Workers.End();
                 Process.Sentry.RemovePoller(this);
             }
         }

@@ -7,7 +7,9 @@ namespace Moat.Kernel.Tasks;
 internal sealed partial class Task
 {
     private readonly List<Ring> _rings = [];
+    private int _ringsToLook = 16;
     private Ring? _lastRing;
+    private IoWorkQueue? _ioWorkers;
 
     // It has made a ring, or used one, since it began or executed another program.
     private bool _hasUsedRings;
@@ -74,6 +76,7 @@ internal sealed partial class Task
             ring.CancelOf(this, exec);
         _rings.Clear();
         _lastRing = null;
+        _ioWorkers?.End();
         _hasUsedRings = false;
         foreach (Ring? ring in _registeredRings ?? [])
             ring?.DropReference();
@@ -105,8 +108,8 @@ internal sealed partial class Task
         return Errno.EOPNOTSUPP;
     }
 
-    /// <summary>This task has made a ring.</summary>
-    internal void NoteRing() => _hasUsedRings = true;
+    /// <summary>The workers of what it submits; null: it has made and used no ring.</summary>
+    internal IoWorkQueue? IoWorkers => Volatile.Read(ref _ioWorkers);
 
     /// <summary>RING_FDS: how many of an array of struct io_uring_rsrc_update were registered, or the error of the first.</summary>
     internal SysResult RegisterRings(UserPtr argument, uint count)
@@ -190,14 +193,24 @@ internal sealed partial class Task
         ring?.DropReference();
     }
 
-    /// <summary>Remembers that this task submits to a ring. Only the task itself calls it.</summary>
+    /// <summary>Remembers that this task has made a ring, or submits to it. Only the task itself calls it.</summary>
     internal void AddRing(Ring ring)
     {
         if (_lastRing == ring)
             return;
         _lastRing = ring;
         _hasUsedRings = true;
-        if (!_rings.Contains(ring))
-            _rings.Add(ring);
+        if (_rings.Contains(ring))
+            return;
+        // Those that have been closed since are forgotten now and then.
+        if (_rings.Count >= _ringsToLook)
+        {
+            _rings.RemoveAll(static r => r.IsGone);
+            _ringsToLook = Math.Max(16, 2 * _rings.Count);
+        }
+        _rings.Add(ring);
+        if (_ioWorkers is null or { IsEnded: true })
+            Volatile.Write(ref _ioWorkers, ring.MakeWorkers(this, Tid));
+        ring.AddUser(_ioWorkers);
     }
 }

@@ -27,7 +27,7 @@ internal static class IoUringSyscalls
         if (result.IsError)
             ring!.DropReference();
         else
-            task.NoteRing();
+            task.AddRing(ring!);
         return result;
     }
 

@@ -60,6 +60,9 @@ internal sealed partial class ThreadGroup(Sentry sentry, int id)
         }
     }
 
+    /// <summary>How many threads /proc shows: those of io_uring too.</summary>
+    public int ShownThreadCount => ThreadCount + Sentry.GetIoThreads(this).Count;
+
     /// <summary>The threads that live, oldest first.</summary>
     public Task[] GetTasks()
     {

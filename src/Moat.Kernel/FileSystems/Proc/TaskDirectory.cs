@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Moat.Kernel.IoUring;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 using Moat.Kernel.Vfs.Pseudo;
@@ -94,33 +95,44 @@ internal sealed class TaskFile(ProcFileSystem fileSystem, Task task, bool isProc
 internal sealed class ThreadListDirectory(ProcFileSystem fileSystem, Task leader) : PseudoDirectory(fileSystem)
 {
     private readonly System.Runtime.CompilerServices.ConditionalWeakTable<Task, TaskDirectory> _threads = [];
+    private readonly System.Runtime.CompilerServices.ConditionalWeakTable<IoThread, IoThreadDirectory> _ioThreads = [];
 
     public override (uint Uid, uint Gid) Owner => (leader.Credentials.EffectiveUid, leader.Credentials.EffectiveGid);
 
-    public override uint LinkCount => 2 + (uint)leader.Group.ThreadCount;
+    public override uint LinkCount => 2 + (uint)leader.Group.ShownThreadCount;
 
     public override Errno Lookup(ReadOnlySpan<char> name, out Inode? child)
     {
-        child = TaskDirectory.TryParse(name, out int id) && fileSystem.Sentry.Tasks.Find(id) is { } task && task.Group == leader.Group
-            ? Get(task)
-            : null;
+        child = null;
+        if (!TaskDirectory.TryParse(name, out int id))
+            return Errno.ENOENT;
+        if (fileSystem.Sentry.Tasks.Find(id) is { } task)
+            child = task.Group == leader.Group ? Get(task) : null;
+        else if (fileSystem.Sentry.GetIoThreads(leader.Group).Find(t => t.Id == id) is { } thread)
+            child = Get(thread);
         return child is null ? Errno.ENOENT : Errno.OK;
     }
 
     public override Errno ReadEntries(ref long position, ref DirectoryEmitter into)
     {
-        Task[] tasks = leader.Group.GetTasks();
-        Array.Sort(tasks, static (a, b) => a.Tid.CompareTo(b.Tid));
-        foreach (Task task in tasks)
+        List<(int Id, PseudoDirectory Directory)> all = [];
+        foreach (Task task in leader.Group.GetTasks())
+            all.Add((task.Tid, Get(task)));
+        foreach (IoThread thread in fileSystem.Sentry.GetIoThreads(leader.Group))
+            all.Add((thread.Id, Get(thread)));
+        all.Sort(static (a, b) => a.Id.CompareTo(b.Id));
+        foreach ((int id, PseudoDirectory directory) in all)
         {
-            if (task.Tid + 2 < position)
+            if (id + 2 < position)
                 continue;
-            if (!into.Emit(task.Tid.ToString(CultureInfo.InvariantCulture), Get(task).Number, DirentType.DT_DIR, task.Tid + 3))
+            if (!into.Emit(id.ToString(CultureInfo.InvariantCulture), directory.Number, DirentType.DT_DIR, id + 3))
                 break;
-            position = task.Tid + 3;
+            position = id + 3;
         }
         return Errno.OK;
     }
+
+    private IoThreadDirectory Get(IoThread thread) => _ioThreads.GetValue(thread, t => new IoThreadDirectory(fileSystem, t, leader, Get(leader)));
 
     private TaskDirectory Get(Task task) => _threads.GetValue(task, t => new TaskDirectory(fileSystem, t, isProcess: false));
 }

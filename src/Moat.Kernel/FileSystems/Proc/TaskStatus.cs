@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Moat.Kernel.IoUring;
 using Moat.Kernel.Memory;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
@@ -10,16 +11,21 @@ namespace Moat.Kernel.FileSystems.Proc;
 /// <summary>/proc/PID/status (man 5 proc_pid_status).</summary>
 internal static class TaskStatus
 {
-    public static Errno Write(Task task, bool isProcess, in Caller reader, StringBuilder text)
+    public static Errno Write(Task task, bool isProcess, in Caller reader, StringBuilder text) => Write(task, null, text);
+
+    public static Errno Write(IoThread thread, Task leader, in Caller reader, StringBuilder text) => Write(leader, thread, text);
+
+    private static Errno Write(Task task, IoThread? thread, StringBuilder text)
     {
         ThreadGroup group = task.Group;
         Credentials who = task.Credentials;
-        char state = task.StateLetter;
+        char state = thread?.StateLetter ?? task.StateLetter;
+        int id = thread?.Id ?? task.Tid;
         CultureInfo c = CultureInfo.InvariantCulture;
         text.Append("Name:\t");
-        AppendEscaped(text, TaskEntries.Text(task.Name));
+        AppendEscaped(text, thread?.Name ?? TaskEntries.Text(task.Name));
         text.Append(c, $"\nUmask:\t0{Convert.ToString(task.Fs.Umask & 0x1ff, 8).PadLeft(3, '0')}\nState:\t{state} ({StateName(state)})\n")
-            .Append(c, $"Tgid:\t{group.Id}\nNgid:\t0\nPid:\t{task.Tid}\nPPid:\t{group.ParentId}\nTracerPid:\t{task.Tracing?.Tracer.Tid ?? 0}\n")
+            .Append(c, $"Tgid:\t{group.Id}\nNgid:\t0\nPid:\t{id}\nPPid:\t{group.ParentId}\nTracerPid:\t{task.Tracing?.Tracer.Tid ?? 0}\n")
             .Append(c, $"Uid:\t{who.Uid}\t{who.EffectiveUid}\t{who.SavedUid}\t{who.FsUid}\n")
             .Append(c, $"Gid:\t{who.Gid}\t{who.EffectiveGid}\t{who.SavedGid}\t{who.FsGid}\n")
             .Append(c, $"FDSize:\t{task.Files.Capacity}\nGroups:\t");
@@ -27,10 +33,10 @@ internal static class TaskStatus
             text.Append(c, $"{gid} ");
         if (who.Groups.Length == 0)
             text.Append(' ');
-        text.Append(c, $"\nNStgid:\t{group.Id}\nNSpid:\t{task.Tid}\nNSpgid:\t{group.ProcessGroupId}\nNSsid:\t{group.SessionId}\nKthread:\t0\n");
+        text.Append(c, $"\nNStgid:\t{group.Id}\nNSpid:\t{id}\nNSpgid:\t{group.ProcessGroupId}\nNSsid:\t{group.SessionId}\nKthread:\t0\n");
         if (!task.HasEnded)
             AppendMemory(text, task.Mm);
-        AppendSignals(text, task, group);
+        AppendSignals(text, task, thread, group);
         text.Append(c, $"CapInh:\t{who.Inheritable:x16}\nCapPrm:\t{who.Permitted:x16}\nCapEff:\t{who.Effective:x16}\nCapBnd:\t{who.Bounding:x16}\nCapAmb:\t{who.Ambient:x16}\n")
             .Append(c, $"NoNewPrivs:\t{(task.NoNewPrivileges ? 1 : 0)}\nSeccomp:\t{task.SeccompMode}\nSeccomp_filters:\t{task.Filter?.Count ?? 0}\n")
             .Append("Speculation_Store_Bypass:\tthread vulnerable\nSpeculationIndirectBranch:\tconditional enabled\n");
@@ -77,13 +83,13 @@ internal static class TaskStatus
     private static void Line(StringBuilder text, string name, ulong bytes)
         => text.Append(CultureInfo.InvariantCulture, $"{name}:\t{bytes / 1024,8} kB\n");
 
-    private static void AppendSignals(StringBuilder text, Task task, ThreadGroup group)
+    private static void AppendSignals(StringBuilder text, Task task, IoThread? thread, ThreadGroup group)
     {
         group.Actions.GetSets(out ulong ignored, out ulong caught);
-        text.Append(CultureInfo.InvariantCulture, $"Threads:\t{group.ThreadCount}\n")
+        text.Append(CultureInfo.InvariantCulture, $"Threads:\t{group.ShownThreadCount}\n")
             .Append(CultureInfo.InvariantCulture, $"SigQ:\t{Volatile.Read(ref group.Sentry.QueuedSignals)}/{group.Limits.Get(Resource.RLIMIT_SIGPENDING).Current}\n")
-            .Append(CultureInfo.InvariantCulture, $"SigPnd:\t{task.Pending.Bits:x16}\nShdPnd:\t{group.Pending.Bits:x16}\n")
-            .Append(CultureInfo.InvariantCulture, $"SigBlk:\t{task.Blocked:x16}\nSigIgn:\t{ignored:x16}\nSigCgt:\t{caught:x16}\n");
+            .Append(CultureInfo.InvariantCulture, $"SigPnd:\t{(thread is null ? task.Pending.Bits : 0):x16}\nShdPnd:\t{group.Pending.Bits:x16}\n")
+            .Append(CultureInfo.InvariantCulture, $"SigBlk:\t{(thread is null ? task.Blocked : IoThread.Blocked):x16}\nSigIgn:\t{ignored:x16}\nSigCgt:\t{caught:x16}\n");
     }
 
     /// <summary>Processors as a mask in words of 32 bits and as a list of ranges.</summary>

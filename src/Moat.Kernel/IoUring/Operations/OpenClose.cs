@@ -73,6 +73,9 @@ internal sealed class OpenAt(bool withHow) : PathOperation
     }
 
     /// <inheritdoc/>
+    public override Errno Interrupted => Errno.ERESTARTSYS;
+
+    /// <inheritdoc/>
     public override void Cleanup(Request request)
     {
         request.Ring.DropOther(request);
