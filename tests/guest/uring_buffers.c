@@ -300,7 +300,7 @@ TEST(rings_and_pipes)
     OK(close(p[0]));
 }
 
-// proves: IORING_CQE_F_BUF_MORE
+// proves: IORING_CQE_F_BUF_MORE, IORING_REGISTER_PBUF_RING, IORING_REGISTER_PBUF_STATUS
 TEST(used_in_part)
 {
     int p[2], fd = mt_file("f", 4000);
@@ -342,7 +342,7 @@ TEST(used_in_part)
     OK(close(fd));
 }
 
-// proves: IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING, IORING_REGISTER_PBUF_STATUS
+// proves: IORING_REGISTER_PBUF_RING, IORING_UNREGISTER_PBUF_RING
 TEST(registering_rings)
 {
     char *m = pages(4);

@@ -80,6 +80,13 @@ TEST(min_complete)
     CHECK_EQ(ring_ready(&r), 8);
     for (int i = 0; i < 8; i++)
         ring_wait(&r);
+    // And for what comes later.
+    struct __kernel_timespec ts = {0, 20000000};
+    add_timeout(&r, &ts, 0, 0, 9);
+    ring_publish(&r);
+    CHECK_EQ(u_enter(r.fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0), 1);
+    CHECK_EQ(ring_ready(&r), 1);
+    ring_wait(&r);
     ring_exit(&r);
 }
 

@@ -103,6 +103,7 @@ TEST(room_in_the_queue)
             add_nop(&r, ++sent);
         polled_submit(&r);
         OK(u_enter(r.fd, 0, 0, IORING_ENTER_SQ_WAIT | IORING_ENTER_SQ_WAKEUP, NULL, 0));
+        CHECK(r.tail - atomic_load(r.sq_head) < 4);
         while (ring_peek(&r, &c))
             CHECK_EQ(c.user_data, ++got);
     }
@@ -148,6 +149,8 @@ TEST(one_thread_for_several_rings)
     polled_ring(&s, 8, 100, IORING_SETUP_ATTACH_WQ, r.fd);
     struct io_uring_params p = {.flags = IORING_SETUP_ATTACH_WQ, .wq_fd = (uint32_t)s.fd};
     ring_init_params(&t, 8, &p); // only the workers
+    CHECK(ring_field(&r, "SqThread:") > 0);
+    CHECK_EQ(ring_field(&s, "SqThread:"), ring_field(&r, "SqThread:"));
     for (int i = 0; i < 100; i++) {
         add_nop(&r, 1);
         add_nop(&s, 2);
@@ -172,7 +175,6 @@ TEST(one_thread_for_several_rings)
     ring_exit(&t);
 }
 
-// proves: IORING_SETUP_SQ_AFF
 TEST(what_goes_together)
 {
     static const uint32_t wrong[] = {

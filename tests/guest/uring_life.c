@@ -176,21 +176,8 @@ TEST(exec_cancels_what_drains)
     OK(close(p[1]));
 }
 
-static int field(int fd, const char *name)
-{
-    char path[64], line[256];
-    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
-    FILE *f = fopen(path, "r");
-    CHECK(f != NULL);
-    int value = -99;
-    while (fgets(line, sizeof line, f))
-        if (strncmp(line, name, strlen(name)) == 0)
-            value = atoi(line + strlen(name));
-    fclose(f);
-    return value;
-}
-
 // The polling thread has an id and a processor of its own.
+// proves: IORING_SETUP_SQ_AFF
 TEST(the_polling_thread)
 {
     struct io_uring_params p = {.flags = IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF, .sq_thread_cpu = 1, .sq_thread_idle = 100};
@@ -202,9 +189,9 @@ TEST(the_polling_thread)
     ring_publish(&r);
     CHECK_EQ(u_enter(r.fd, 1, 1, IORING_ENTER_SQ_WAKEUP | IORING_ENTER_GETEVENTS, NULL, 0), 1);
     ring_wait(&r);
-    int thread = field(r.fd, "SqThread:");
+    int thread = ring_field(&r, "SqThread:");
     CHECK(thread > 0 && thread != gettid() && thread != getpid());
-    CHECK_EQ(field(r.fd, "SqThreadCpu:"), 1);
+    CHECK_EQ(ring_field(&r, "SqThreadCpu:"), 1);
     unsigned long mask[16] = {0};
     OK(syscall(SYS_sched_getaffinity, thread, sizeof mask, mask));
     CHECK_EQ(mask[0], 2);
@@ -231,7 +218,7 @@ TEST(a_polled_ring_whose_process_ended)
             int wrong = u_enter(r.fd, 1, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0) != -1 || errno != EOWNERDEAD;
             wrong |= (u_enter(r.fd, 0, 1, IORING_ENTER_GETEVENTS, NULL, 0) != -1 || errno != EOWNERDEAD) << 1;
             wrong |= (ring_ready(&r) != 0) << 2;
-            wrong |= (field(r.fd, "SqThread:") != -1) << 3;
+            wrong |= (ring_field(&r, "SqThread:") != -1) << 3;
             char byte = (char)wrong;
             _exit(write(ends[1], &byte, 1) != 1);
         }

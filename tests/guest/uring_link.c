@@ -56,6 +56,7 @@ TEST(a_chain_runs_in_order)
     OK(close(fd));
 }
 
+// proves: IOSQE_IO_LINK
 TEST(a_failure_cancels_the_rest)
 {
     ring_init(&r, 8, 0);

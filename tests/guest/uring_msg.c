@@ -80,6 +80,7 @@ TEST(refusals)
     OK(close(fd));
 }
 
+// proves: IORING_OP_MSG_RING
 TEST(files)
 {
     char buf[20];

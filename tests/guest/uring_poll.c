@@ -382,6 +382,7 @@ static sqe_t *add_update(uint64_t target, uint32_t how, uint64_t new_data, uint3
     return s;
 }
 
+// proves: IORING_OP_POLL_REMOVE
 TEST(updates_of_events)
 {
     int p[2];
@@ -433,7 +434,6 @@ TEST(updates_of_data)
     OK(close(ev));
 }
 
-// proves: IOSQE_ASYNC
 TEST(in_a_worker)
 {
     int ev = OK(eventfd(0, 0));

@@ -99,7 +99,7 @@ static void registered_waits(bool mapped)
         OK(munmap(w, PAGE));
 }
 
-// proves: IORING_ENTER_EXT_ARG_REG
+// proves: IORING_ENTER_EXT_ARG_REG, IORING_REGISTER_MEM_REGION
 TEST(waits_from_my_memory) { registered_waits(false); }
 
 TEST(waits_from_mapped_memory) { registered_waits(true); }

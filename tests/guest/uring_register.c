@@ -498,7 +498,7 @@ TEST(eventfd_signals)
     OK(close(other));
 }
 
-// proves: IORING_REGISTER_EVENTFD_ASYNC
+// proves: IORING_REGISTER_EVENTFD_ASYNC, IOSQE_ASYNC
 TEST(eventfd_async)
 {
     struct ring r;
@@ -509,6 +509,11 @@ TEST(eventfd_async)
     add_nop(&r, 1);
     CHECK_EQ(ring_result(&r, 1), 0);
     CHECK_EQ(taken(ev), 0); // not for what is done at once
+    struct pollfd p = {ev, POLLIN, 0};
+    add_nop(&r, 2)->flags = IOSQE_ASYNC; // but for what a worker does
+    CHECK_EQ(ring_result(&r, 2), 0);
+    CHECK_EQ(poll(&p, 1, -1), 1);
+    CHECK_EQ(taken(ev), 1);
     OK(u_register(r.fd, IORING_UNREGISTER_EVENTFD, NULL, 0));
     ring_exit(&r);
     OK(close(ev));

@@ -71,7 +71,6 @@ static void expect_tag(uint64_t tag)
     CHECK_EQ(c.flags, 0);
 }
 
-// proves: IORING_REGISTER_FILES_UPDATE2
 TEST(the_order_of_tags)
 {
     int fds[3] = {STDIN_FILENO, -1, STDOUT_FILENO};
@@ -130,7 +129,7 @@ TEST(files_with_tags)
     OK(close(p[1]));
 }
 
-// proves: IORING_REGISTER_FILES2, IORING_REGISTER_BUFFERS_UPDATE
+// proves: IORING_REGISTER_FILES2, IORING_REGISTER_FILES_UPDATE2, IORING_REGISTER_BUFFERS_UPDATE
 TEST(sparse_tables)
 {
     int fd = mt_file("a", 100);
@@ -363,7 +362,7 @@ TEST(personalities)
     ring_exit(&r);
 }
 
-// proves: IORING_FEAT_CUR_PERSONALITY
+// proves: IORING_FEAT_CUR_PERSONALITY, IORING_REGISTER_PERSONALITY
 TEST(a_personality_keeps_its_rights)
 {
     if (geteuid() != 0)

@@ -35,6 +35,7 @@ static sqe_t *add_link_timeout(const struct __kernel_timespec *ts, uint32_t flag
     return s;
 }
 
+// proves: IORING_OP_TIMEOUT
 TEST(by_time)
 {
     struct __kernel_timespec ts = ms(10);
@@ -279,6 +280,7 @@ TEST(the_first_of_equals_is_removed)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_TIMEOUT_REMOVE
 TEST(updates)
 {
     struct __kernel_timespec ts = ms(1000000), soon = ms(5);
@@ -322,6 +324,7 @@ TEST(cancelled_by_the_general_request)
     ring_exit(&r);
 }
 
+// proves: IORING_OP_LINK_TIMEOUT
 TEST(a_linked_one_hits)
 {
     struct __kernel_timespec ts = ms(5);

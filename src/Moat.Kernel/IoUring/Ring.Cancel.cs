@@ -54,18 +54,17 @@ internal sealed partial class Ring
     /// </summary>
     public SysResult Cancel(in CancelMatch match)
     {
-        int cancelled = 0;
-        while (true)
-        {
-            SysResult result = CancelOne(match);
-            if (!match.IsAll)
-                return result;
-            if (result.Error == Errno.ENOENT)
-                return cancelled;
-            // What can only be interrupted is not counted.
-            if (!result.IsError)
-                cancelled++;
-        }
+        if (!match.IsAll)
+            return CancelOne(match);
+        // One pass for each kind: programs may have very many that wait. What can only be interrupted is not counted.
+        int cancelled = CancelEach(match, RequestState.Worker, WaitKind.Any) + CancelEach(match, RequestState.PollArmed, WaitKind.Poll);
+        // All of futexes or of children count as one, unless they are any.
+        int most = (match.Flags & CancelFlags.ALL) != 0 ? 1 : int.MaxValue;
+        while (Find(match, RequestState.PollArmed) is { } request)
+            cancelled += Math.Min(CancelEach(match, RequestState.PollArmed, KindOf(request)), most);
+        if ((match.Flags & CancelFlags.FD) == 0)
+            cancelled += CancelEach(match, RequestState.TimerArmed, WaitKind.Any);
+        return cancelled;
     }
 
     private SysResult CancelOne(in CancelMatch match)
@@ -86,15 +85,25 @@ internal sealed partial class Ring
         // Waits for futexes and children are counted even when there can be only one.
         WaitKind kind = KindOf(request);
         result = CancelRequest(request);
-        if (kind == WaitKind.Poll || result.IsError)
-            return result;
-        // And all that are meant, of futexes or of children, count as one.
-        if ((match.Flags & CancelFlags.ALL) != 0)
+        return kind == WaitKind.Poll || result.IsError ? result : 1;
+    }
+
+    /// <summary>Cancels every request in a state that matches, and counts those that are cancelled. Under the lock.</summary>
+    private int CancelEach(in CancelMatch match, RequestState state, WaitKind kind)
+    {
+        int first = match.IsByUserData ? BucketOf(match.UserData) : 0;
+        int last = match.IsByUserData ? first : _hash.Length - 1, cancelled = 0;
+        for (int i = first; i <= last; i++)
         {
-            while (Find(match, RequestState.PollArmed, kind) is { } other)
-                CancelRequest(other);
+            for (Request? r = _hash[i]; r is not null;)
+            {
+                Request? next = r.HashNext;
+                if (IsMeant(r, match, state, kind) && !CancelRequest(r).IsError)
+                    cancelled++;
+                r = next;
+            }
         }
-        return 1;
+        return cancelled;
     }
 
     /// <summary>What an armed request waits for; Linux keeps them apart.</summary>
@@ -122,15 +131,18 @@ internal sealed partial class Ring
         {
             for (Request? r = _hash[i]; r is not null; r = r.HashNext)
             {
-                bool isThere = r.State == state || (state == RequestState.Worker && r.State == RequestState.WorkerDone);
-                if (isThere && !r.CancelRequested && r.Op.Number != IoUringOp.LINK_TIMEOUT && match.Matches(r)
-                    && (kind == WaitKind.Any || kind == KindOf(r)))
-                {
+                if (IsMeant(r, match, state, kind))
                     return r;
-                }
             }
         }
         return null;
+    }
+
+    private static bool IsMeant(Request request, in CancelMatch match, RequestState state, WaitKind kind)
+    {
+        bool isThere = request.State == state || (state == RequestState.Worker && request.State == RequestState.WorkerDone);
+        return isThere && !request.CancelRequested && request.Op.Number != IoUringOp.LINK_TIMEOUT && match.Matches(request)
+            && (kind == WaitKind.Any || kind == KindOf(request));
     }
 
     /// <summary>The armed request of an operation with this user data, or null.</summary>

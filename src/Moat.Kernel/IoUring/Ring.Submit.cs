@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Moat.Kernel.Tasks;
 
@@ -221,6 +222,9 @@ internal sealed partial class Ring
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Put(Request request)
     {
+        Debug.Assert(request.State != RequestState.Free, "completed once");
+        Debug.Assert((request.Flags & RequestFlags.Hashed) == 0, "out of the cancel table");
+        Debug.Assert(!request.IsReady && !request.IsPending && !request.WorkQueued && !request.IsCounted, "in no list");
         request.State = RequestState.Free;
         _live--;
         if (_poolCount == _pool.Length)

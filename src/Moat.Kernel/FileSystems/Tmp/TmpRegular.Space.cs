@@ -11,18 +11,20 @@ internal partial class TmpRegular
             return Errno.EFBIG;
         Errno error = Errno.OK;
         _data.EnterWrite();
-        if (size < _size ? (_seals & Seals.F_SEAL_SHRINK) != 0 : size > _size && (_seals & Seals.F_SEAL_GROW) != 0)
+        bool shrinks = size < _size;
+        if (shrinks ? (_seals & Seals.F_SEAL_SHRINK) != 0 : size > _size && (_seals & Seals.F_SEAL_GROW) != 0)
             error = Errno.EPERM;
         else
         {
-            if (size < _size)
+            if (shrinks)
                 Discard((ulong)size, (ulong)_size);
             Volatile.Write(ref _size, size);
         }
         _data.ExitWrite();
         if (error == Errno.OK)
         {
-            Volatile.Read(ref _mappers)?.Shrunk((ulong)size);
+            if (shrinks)
+                Volatile.Read(ref _mappers)?.Shrunk((ulong)size);
             Modified(keepsSetIds: false);
         }
         return error;

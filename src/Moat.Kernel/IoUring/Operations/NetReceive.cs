@@ -149,7 +149,8 @@ internal sealed class Recv : ReceiveOperation
         isLast = false;
         if ((request.Flags & RequestFlags.BufferSelect) != 0)
         {
-            return (HowOf(request) & RecvSendFlags.BUNDLE) != 0 && (flags & IssueFlags.Unlocked) == 0
+            // A worker picks one buffer, and what holds one already goes on with that.
+            return (HowOf(request) & RecvSendFlags.BUNDLE) != 0 && (flags & IssueFlags.Unlocked) == 0 && request.Group is null
                 ? ReceiveBundle(request, socket, flags, out isLast) : ReceiveSelected(request, socket, flags, out isLast);
         }
         IssueStatus status = Finish(request, socket, message.TryReceive(socket), (message.Flags & MsgFlags.MSG_WAITALL) != 0);
