@@ -140,6 +140,23 @@ TEST(a_wrong_request_fails_its_chain)
     }
 }
 
+// What was ready at once before it leaves nothing behind.
+TEST(a_wrong_request_behind_a_poll_that_was_ready)
+{
+    uint32_t word = 0;
+    int ev = OK(eventfd(1, 0));
+    ring_init(&r, 8, 0);
+    add_poll(&r, ev, POLLIN, 1);
+    sqe_t *s = prep(ring_sqe(&r), 51, 2 | 128, &word, 0, 0, 2); // IORING_OP_FUTEX_WAIT
+    s->addr3 = ~0u;
+    s->flags = LINK;
+    prep(ring_sqe(&r), 53, 0, &word, 1000, 0, 3); // FUTEX_WAITV of too many
+    ring_submit(&r);
+    check_results((int[]){POLLIN, -ECANCELED, -EINVAL}, 3);
+    ring_exit(&r);
+    OK(close(ev));
+}
+
 TEST(a_chain_waits_for_its_first)
 {
     int ev = OK(eventfd(0, 0));

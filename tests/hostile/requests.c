@@ -104,7 +104,7 @@ static void *enters(void *arg)
             flags |= IORING_ENTER_SQ_WAKEUP;
         int k = u_enter(r->fd, count, odds(30) ? pick(3) : 0, flags & ~(uint32_t)IORING_ENTER_SQ_WAIT, NULL, 0);
         if (k > 0)
-            atomic_fetch_add(made, (uint64_t)k);
+            atomic_fetch_add(&counts->made, (uint64_t)k);
         atomic_store(r->cq_head, atomic_load(r->cq_tail));
     }
     return NULL;

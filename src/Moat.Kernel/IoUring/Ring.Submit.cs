@@ -95,6 +95,8 @@ internal sealed partial class Ring
             _inlineCounts[(int)op.Number]++;
             _batchInline++;
             DropFiles(request);
+            // What it was ready for at once may have armed it.
+            request.State = RequestState.Active;
             request.Result = 0;
             request.CqeFlags = CqeFlags.None;
             return true;
