@@ -94,6 +94,7 @@ public enum CqeFlags : uint
     BUF_MORE = 1u << 4,
     SKIP = 1u << 5,
     CQE32 = 1u << 15,
+    TSTAMP_HW = 1u << 16,
 }
 
 /// <summary>IORING_SQ_*: the kernel's flags word in the submission ring.</summary>

@@ -44,6 +44,9 @@ public static class IoUringNetConst
     /// <summary>sqe.uring_cmd_flags: the buffer is a registered one.</summary>
     public const uint IORING_URING_CMD_FIXED = 1;
     public const uint IORING_URING_CMD_MULTISHOT = 2;
+
+    /// <summary>cqe.flags of TX_TIMESTAMP: SCM_TSTAMP_* from this bit on.</summary>
+    public const int IORING_TIMESTAMP_TYPE_SHIFT = 17;
 }
 
 /// <summary>struct io_uring_recvmsg_out: before name, control data and payload in the buffer of a multishot RECVMSG.</summary>

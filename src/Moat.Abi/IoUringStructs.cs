@@ -151,6 +151,22 @@ public struct IoUringRegionDesc
     public ulong mmap_offset, resv0, resv1, resv2, resv3;
 }
 
+/// <summary>struct io_uring_zcrx_ifq_reg: ZCRX_IFQ; 96 bytes.</summary>
+public struct IoUringZcrxIfqReg
+{
+    /// <summary>sizeof(struct io_uring_zcrx_area_reg).</summary>
+    public const int AreaSize = 48;
+
+    public uint if_idx, if_rxq, rq_entries, flags;
+    public ulong area_ptr, region_ptr;
+
+    /// <summary>struct io_uring_zcrx_offsets.</summary>
+    public uint head, tail, rqes, off_resv2;
+    public ulong off_resv0, off_resv1;
+    public uint zcrx_id, pad;
+    public ulong resv0, resv1, resv2;
+}
+
 /// <summary>struct io_uring_buf: one entry of a buffer ring; the first one's resv is the ring's tail.</summary>
 public struct IoUringBuf
 {

@@ -17,8 +17,8 @@ internal struct FileOwner
 }
 
 /// <summary>
-/// Signals about a description's readiness (O_ASYNC, F_SETOWN, F_SETSIG of fcntl(2)). A signal is sent by a worker: a waker may hold
-/// locks that sending takes.
+/// Signals about a description's readiness (O_ASYNC, F_SETOWN, F_SETSIG of fcntl(2)). A signal is sent by the waker's task on its way out of
+/// the call, or by a worker: a waker may hold locks that sending takes.
 /// </summary>
 internal sealed class AsyncNotice : FileWatch
 {
@@ -105,10 +105,18 @@ internal sealed class AsyncNotice : FileWatch
     /// <inheritdoc/>
     public override bool OnWake(PollEvents events)
     {
-        Interlocked.Or(ref _events, (int)(events == PollEvents.None ? In : events));
-        if (Interlocked.Exchange(ref _queued, 1) == 0)
-            _sentry.UringWorkers.Queue(_delivery);
+        Note(events == PollEvents.None ? In : events & ~Priority);
         return true;
+    }
+
+    /// <summary>Urgent data have come (SIGURG of socket(7)), whether O_ASYNC is on or not. Any thread, any lock held.</summary>
+    public void NoteUrgent() => Note(Priority);
+
+    private void Note(PollEvents events)
+    {
+        Interlocked.Or(ref _events, (int)events);
+        if (Interlocked.Exchange(ref _queued, 1) == 0 && Task.Current?.TryTakeNotice(this) != true)
+            _sentry.UringWorkers.Queue(_delivery);
     }
 
     /// <inheritdoc/>
@@ -127,21 +135,29 @@ internal sealed class AsyncNotice : FileWatch
         file.RemoveWatch(this);
     }
 
-    private void Send()
+    /// <summary>Sends what has been noted. Holding no lock.</summary>
+    public void Send()
     {
         Volatile.Write(ref _queued, 0);
         PollEvents events = (PollEvents)Interlocked.Exchange(ref _events, 0);
+        FileOwner owner;
+        bool isOn;
         lock (_lock)
         {
-            if (_file is null || _owner.Id == 0)
-                return;
+            owner = _owner;
+            isOn = _file is not null;
         }
+        SigInfo urgent = new() { Signo = Signal.SIGURG, Code = Signal.SI_KERNEL };
+        if ((events & Priority) != 0)
+            Send(in owner, in urgent, in urgent);
+        if (!isOn)
+            return;
+        if ((events & Priority) != 0)
+            Send(POLL_PRI, Priority);
         if ((events & In) != 0)
             Send(POLL_IN, In);
         if ((events & Out) != 0)
             Send(POLL_OUT, Out);
-        if ((events & Priority) != 0)
-            Send(POLL_PRI, Priority);
         if ((events & PollEvents.POLLHUP) != 0)
             Send(POLL_HUP, Hangup);
         else if ((events & PollEvents.POLLERR) != 0)
@@ -153,7 +169,11 @@ internal sealed class AsyncNotice : FileWatch
         SigInfo plain = new() { Signo = Signal.SIGIO, Code = Signal.SI_KERNEL };
         SigInfo info = SignalNumber == 0 ? plain
             : new SigInfo { Signo = SignalNumber, Code = reason, Band = (long)band, FileDescriptor = _fd };
-        FileOwner owner = Owner;
+        Send(Owner, in info, in plain);
+    }
+
+    private void Send(in FileOwner owner, in SigInfo info, in SigInfo plain)
+    {
         switch (owner.Type)
         {
             case FileOwner.F_OWNER_TID when _sentry.Tasks.Find(owner.Id) is { } target:

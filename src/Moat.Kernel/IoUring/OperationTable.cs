@@ -103,7 +103,7 @@ internal static class OperationTable
         Row(IoUringOp.RECV, new Recv(), Receive);
         Row(IoUringOp.SHUTDOWN, new Shutdown(), File | OpFlags.Worker);
         Row(IoUringOp.SOCKET, new SocketOp(), OpFlags.None);
-        Row(IoUringOp.URING_CMD, new UringCmd(), File | OpFlags.BufferSelect | OpFlags.IoPoll, Support.Partial, "commands of sockets but TX_TIMESTAMP; no devices");
+        Row(IoUringOp.URING_CMD, new UringCmd(), File | OpFlags.BufferSelect | OpFlags.IoPoll, Support.Partial, "commands of sockets; no devices");
         Row(IoUringOp.SEND_ZC, new SendZc(isMessage: false), Send);
         Row(IoUringOp.SENDMSG_ZC, new SendZc(isMessage: true), Send);
         Row(IoUringOp.BIND, new Bind(), File);

@@ -210,7 +210,7 @@ internal sealed partial class Ring
         if (request.WorkerStatus == IssueStatus.Done)
             Complete(request);
         else if (request.CancelRequested)
-            FailNow(request, Errno.ECANCELED);
+            FailNow(request, request.WorkerStatus == IssueStatus.WaitFile && (request.Op.Flags & OpFlags.Worker) != 0 ? request.Op.Interrupted : Errno.ECANCELED);
         else
             GoAsync(request, request.WorkerStatus);
     }

@@ -42,7 +42,7 @@ internal sealed partial class Ring
         if ((request.Flags & RequestFlags.Injected) != 0 && !PassFaults(request))
             return;
         if ((request.Flags & (RequestFlags.CqeSkip | RequestFlags.BigCqe)) == RequestFlags.BigCqe)
-            PostBig(request);
+            PostBig(request, request.Result, request.CqeFlags);
         else if ((request.Flags & RequestFlags.CqeSkip) == 0)
             AddToBatch(request.Sqe.user_data, request.Result, request.CqeFlags);
         const RequestFlags Chained = RequestFlags.AnyLink | RequestFlags.ArmLinkTimeout | RequestFlags.LinkTimeoutArmed;
@@ -237,12 +237,20 @@ internal sealed partial class Ring
         public bool IsBig;
     }
 
-    /// <summary>Posts a CQE with a second half, in order with the batch.</summary>
-    private void PostBig(Request request)
+    /// <summary>True when there is room for a CQE with a second half. Under the lock.</summary>
+    public bool HasRoomForBig()
+    {
+        FlushBatch();
+        lock (_cqLock)
+            return !_backlogged && HasRoomFor(isBig: true, out _);
+    }
+
+    /// <summary>Posts a CQE with a second half (<see cref="Request.Extra"/>), in order with the batch. Under the lock.</summary>
+    public void PostBig(Request request, int result, CqeFlags flags)
     {
         BigCqe big = new()
         {
-            Cqe = new IoUringCqe { user_data = request.Sqe.user_data, res = request.Result, flags = (uint)request.CqeFlags },
+            Cqe = new IoUringCqe { user_data = request.Sqe.user_data, res = result, flags = (uint)flags },
             First = request.Extra.First,
             Second = request.Extra.Second,
             IsBig = true,
@@ -266,9 +274,7 @@ internal sealed partial class Ring
     private bool TryPost(in BigCqe cqe)
     {
         bool takesTwo = cqe.IsBig && (Setup & IoUringSetup.CQE_MIXED) != 0;
-        uint free = _memory.CqEntries - Math.Min(_cqTail - _memory.CqHead, _memory.CqEntries);
-        bool atEnd = takesTwo && ((_cqTail + 1) & (_memory.CqEntries - 1)) == 0;
-        if (free < (takesTwo ? atEnd ? 3u : 2u : 1u))
+        if (!HasRoomFor(cqe.IsBig, out bool atEnd))
             return false;
         if (atEnd)
             Post(new IoUringCqe { flags = (uint)CqeFlags.SKIP });
@@ -279,6 +285,15 @@ internal sealed partial class Ring
         if (takesTwo)
             Volatile.Write(ref _cqTail, _cqTail + 1);
         return true;
+    }
+
+    /// <summary><paramref name="atEnd"/>: of its two places the first one would be the ring's last, which is passed over. Under _cqLock.</summary>
+    private bool HasRoomFor(bool isBig, out bool atEnd)
+    {
+        bool takesTwo = isBig && (Setup & IoUringSetup.CQE_MIXED) != 0;
+        uint free = _memory.CqEntries - Math.Min(_cqTail - _memory.CqHead, _memory.CqEntries);
+        atEnd = takesTwo && ((_cqTail + 1) & (_memory.CqEntries - 1)) == 0;
+        return free >= (takesTwo ? atEnd ? 3u : 2u : 1u);
     }
 
     private void Post(in IoUringCqe cqe)

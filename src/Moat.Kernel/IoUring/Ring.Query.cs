@@ -113,24 +113,4 @@ internal sealed partial class Ring
         _clock = (int)clock.clockid;
         return 0;
     }
-
-    /// <summary>
-    /// ZCRX_IFQ: zero-copy receive needs a network device with queues that the guest owns; the sandbox has none. What is checked before the
-    /// device is looked for is checked.
-    /// </summary>
-    private SysResult RegisterZeroCopyReceive(Task task, UserPtr argument)
-    {
-        if (!task.Credentials.Has(Capability.CAP_NET_ADMIN))
-            return Errno.EPERM;
-        const IoUringSetup Needed = IoUringSetup.DEFER_TASKRUN;
-        if ((Setup & Needed) == 0 || (Setup & (IoUringSetup.CQE32 | IoUringSetup.CQE_MIXED)) == 0)
-            return Errno.EINVAL;
-        Span<byte> registration = stackalloc byte[96];
-        Errno e = task.Mm.CopyIn(argument, registration);
-        if (e != Errno.OK)
-            return e;
-        Span<byte> region = stackalloc byte[64];
-        e = task.Mm.CopyIn(new UserPtr(MemoryMarshal.Read<ulong>(registration[24..])), region);
-        return e != Errno.OK ? e : Errno.ENODEV;
-    }
 }

@@ -14,7 +14,6 @@ internal sealed partial class Ring
     private SysResult RegisterMemoryRegion(Task task, UserPtr argument)
     {
         const ulong WAIT_ARG = 1;
-        const uint TYPE_USER = 1;
         if (_parameters is not null)
             return Errno.EBUSY;
         Errno e = task.Mm.Read(new UserPtr<IoUringMemRegionReg>(argument.Address), out IoUringMemRegionReg reg);
@@ -26,19 +25,9 @@ internal sealed partial class Ring
             return e;
         if ((reg.resv0 | reg.resv1) != 0 || (reg.flags & ~WAIT_ARG) != 0 || ((reg.flags & WAIT_ARG) != 0 && !_disabled))
             return Errno.EINVAL;
-        if (desc.id != 0 || desc.mmap_offset != 0 || (desc.resv0 | desc.resv1 | desc.resv2 | desc.resv3) != 0 || (desc.flags & ~TYPE_USER) != 0)
-            return Errno.EINVAL;
-        bool user = (desc.flags & TYPE_USER) != 0;
-        if (user != (desc.user_addr != 0))
-            return Errno.EFAULT;
-        const ulong Most = 1UL << 30;
-        if (desc.size == 0 || ((desc.size | desc.user_addr) & (MemoryManager.PageSize - 1)) != 0)
-            return Errno.EINVAL;
-        if (desc.size > int.MaxValue * (ulong)MemoryManager.PageSize)
-            return Errno.E2BIG;
-        // Linux keeps eight bytes for each page, in less than 2 GiB.
-        if (desc.size / MemoryManager.PageSize * sizeof(ulong) > int.MaxValue || (!user && desc.size > Most))
-            return Errno.ENOMEM;
+        e = CheckRegion(in desc, out bool user);
+        if (e != Errno.OK)
+            return e;
         e = Charge(task, desc.size);
         if (e != Errno.OK)
             return e;
@@ -63,6 +52,26 @@ internal sealed partial class Ring
         _parameters = made;
         _parametersAreWaits = (reg.flags & WAIT_ARG) != 0;
         return 0;
+    }
+
+    /// <summary>
+    /// Looks at a struct io_uring_region_desc; <paramref name="user"/>: the memory is the program's. EINVAL, EFAULT, E2BIG, ENOMEM.
+    /// </summary>
+    private static Errno CheckRegion(in IoUringRegionDesc desc, out bool user)
+    {
+        const uint TYPE_USER = 1;
+        user = (desc.flags & TYPE_USER) != 0;
+        if (desc.id != 0 || desc.mmap_offset != 0 || (desc.resv0 | desc.resv1 | desc.resv2 | desc.resv3) != 0 || (desc.flags & ~TYPE_USER) != 0)
+            return Errno.EINVAL;
+        if (user != (desc.user_addr != 0))
+            return Errno.EFAULT;
+        const ulong Most = 1UL << 30;
+        if (desc.size == 0 || ((desc.size | desc.user_addr) & (MemoryManager.PageSize - 1)) != 0)
+            return Errno.EINVAL;
+        if (desc.size > int.MaxValue * (ulong)MemoryManager.PageSize)
+            return Errno.E2BIG;
+        // Linux keeps eight bytes for each page, in less than 2 GiB.
+        return desc.size / MemoryManager.PageSize * sizeof(ulong) > int.MaxValue || (!user && desc.size > Most) ? Errno.ENOMEM : Errno.OK;
     }
 
     /// <summary>

@@ -1,3 +1,4 @@
+using Moat.Kernel.Events;
 using Moat.Kernel.IoUring;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Vfs;
@@ -24,6 +25,9 @@ internal sealed partial class Task
     // It has changed something on the host that others of the sandbox may wait for. Only the task itself touches it.
     private bool _changedHost;
 
+    // Signals about a file that it has caused. Only the task itself touches it.
+    private AsyncNotice? _notice;
+
     /// <summary>True once the thread has ended: what it submitted and is still waiting is cancelled when woken.</summary>
     internal bool IoUringEnded { get; private set; }
 
@@ -47,9 +51,30 @@ internal sealed partial class Task
     /// <summary>What the task has just done on the host may end somebody's wait here: looks before it goes on. Only the task itself calls it.</summary>
     internal void NoteHostChange() => _changedHost = true;
 
+    /// <summary>
+    /// Has this task, which has caused it, send the signals of a notice on its way out of the call. False: somebody else has to. Only the task
+    /// itself calls it, any lock held.
+    /// </summary>
+    internal bool TryTakeNotice(AsyncNotice notice)
+    {
+        if (_notice is not null || _inGuest || _blocked || IsKilled)
+            return false;
+        _notice = notice;
+        return true;
+    }
+
+    private void SendNotice()
+    {
+        AsyncNotice? notice = _notice;
+        _notice = null;
+        notice?.Send();
+    }
+
     /// <summary>Called before the way into guest code or sleep; holding no lock.</summary>
     private void TellHostChanges()
     {
+        if (_notice is not null)
+            SendNotice();
         if (!_changedHost)
             return;
         _changedHost = false;

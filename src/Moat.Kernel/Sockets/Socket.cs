@@ -141,6 +141,13 @@ internal abstract class Socket : FileDescription
     /// <summary>True when a part of a message that was asked for whole (MSG_WAITALL) may be continued.</summary>
     public bool CanContinue => Type is SocketType.SOCK_STREAM or SocketType.SOCK_SEQPACKET;
 
+    /// <summary>Takes the next time of a send from the queue of errors, if the program has asked for times without their data.</summary>
+    public virtual bool TryTakeStamp(out SendStamp stamp)
+    {
+        stamp = default;
+        return false;
+    }
+
     /// <summary>The protocol takes MSG_ZEROCOPY: TCP and UDP.</summary>
     public bool SupportsZeroCopy
         => Family is AddressFamily.AF_INET or AddressFamily.AF_INET6 && Type is SocketType.SOCK_STREAM or SocketType.SOCK_DGRAM;

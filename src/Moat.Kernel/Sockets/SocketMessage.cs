@@ -62,6 +62,12 @@ internal sealed partial class SocketMessage
     /// <summary>Bytes in <see cref="Name"/>; 0: none.</summary>
     public int NameLength { get; set; }
 
+    /// <summary>An address without any bytes was given: a datagram cannot go there.</summary>
+    public bool HasEmptyName { get; private set; }
+
+    /// <summary>What is wrong with the control data, which a request of io_uring is told when it sends.</summary>
+    private Errno _controlError;
+
     /// <summary>The process and user that sent what is received, once known; only packets of the same sender join it.</summary>
     public UCred Sender;
 
@@ -108,7 +114,8 @@ internal sealed partial class SocketMessage
         Caller = Task is null ? default : new Caller(Task);
         Files = null;
         Data = data;
-        Length = data.Remaining;
+        // One byte more stands for what is not accessible.
+        Length = data.Remaining + (data.IsCut ? 1u : 0);
         Flags = MsgFlags.None;
         Reset();
     }
@@ -123,6 +130,8 @@ internal sealed partial class SocketMessage
         IsComplete = HasSender = SenderIsPut = false;
         Destination = null;
         NameLength = 0;
+        HasEmptyName = false;
+        _controlError = Errno.OK;
         _nameAddress = 0;
         _vectorCount = 0;
         ResetControl();
@@ -200,21 +209,26 @@ internal sealed partial class SocketMessage
         if ((uint)length > NameSize)
             return Errno.EINVAL;
         NameLength = length;
+        HasEmptyName = length == 0;
         return length == 0 ? Errno.OK : _mm.CopyIn(new UserPtr(address), Name.AsSpan(0, length));
     }
 
     /// <summary>
     /// Reads the struct msghdr of sendmsg(2) and all it points to; ranges of a registered buffer (<paramref name="isPinned"/>) are looked at
-    /// later. EFAULT, EINVAL, EMSGSIZE, ENOBUFS (control data too long).
+    /// later. EFAULT, EINVAL, EMSGSIZE. What is wrong with the control data only the attempt tells: EFAULT, ENOBUFS (too long).
     /// </summary>
     public Errno ReadForSend(UserPtr<MsgHdr> address, bool isPinned = false)
     {
         Errno error = _mm.Read(address, out MsgHdr header);
         if (error == Errno.OK && header.msg_name != 0)
             error = header.msg_namelen < 0 ? Errno.EINVAL : SetName(header.msg_name, Math.Min(header.msg_namelen, NameSize));
+        // Here none is none.
+        HasEmptyName = false;
         if (error == Errno.OK)
             error = SetVector(header.msg_iov, header.msg_iovlen, Errno.EMSGSIZE, isPinned);
-        return error == Errno.OK ? ReadControl(header.msg_control, header.msg_controllen) : error;
+        if (error == Errno.OK)
+            _controlError = ReadControl(header.msg_control, header.msg_controllen);
+        return error;
     }
 
     /// <summary>Reads the struct msghdr of recvmsg(2). EFAULT, EINVAL, EMSGSIZE.</summary>
@@ -346,7 +360,7 @@ internal sealed partial class SocketMessage
     /// <summary>Attempts a send: translates and calls the socket.</summary>
     public SysResult TrySend(Socket socket)
     {
-        SysResult result = socket.PrepareSend(this);
+        SysResult result = _controlError == Errno.OK ? socket.PrepareSend(this) : _controlError;
         if (result.IsError)
             return result;
         _mm.BeginAccess();
@@ -387,7 +401,7 @@ internal sealed partial class SocketMessage
     /// <summary>Attempts a send of what <see cref="ImportPinned"/> took.</summary>
     public SysResult TrySendPinned(Socket socket)
     {
-        SysResult result = socket.PrepareSend(this);
+        SysResult result = _controlError == Errno.OK ? socket.PrepareSend(this) : _controlError;
         return result.IsError ? result : socket.Send(this);
     }
 

@@ -118,6 +118,7 @@ internal sealed partial class Task
     /// <summary>The last steps: gives back the stub thread, the address space with its last user, and the id.</summary>
     private void Finish()
     {
+        SendNotice();
         if (Tracer.Active)
             Tracer.Exit(this, Group.IsExiting ? Group.ExitStatus : _exitStatus);
         Group.Peak = Math.Max(Group.Peak, Mm.PeakBytes);

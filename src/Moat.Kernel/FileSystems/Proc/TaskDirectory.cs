@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Moat.Kernel.Events;
 using Moat.Kernel.IoUring;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
@@ -75,9 +76,12 @@ internal sealed class TaskDirectory(ProcFileSystem fileSystem, Task task, bool i
 }
 
 /// <summary>A file about a task.</summary>
-internal sealed class TaskFile(ProcFileSystem fileSystem, Task task, bool isProcess, uint permissions, WriteTaskText write, AcceptTaskText? accept)
+internal sealed class TaskFile(ProcFileSystem fileSystem, Task task, bool isProcess, uint permissions, WriteTaskText write, AcceptTaskText? accept, bool polls)
     : PseudoFile(fileSystem, permissions)
 {
+    /// <summary>The mounts of a sandbox never change: nobody wakes it.</summary>
+    public override WaitQueue? Waiters { get; } = polls ? new WaitQueue() : null;
+
     public override (uint Uid, uint Gid) Owner => (task.Credentials.EffectiveUid, task.Credentials.EffectiveGid);
 
     public override Errno Generate(in Caller opener, StringBuilder text)

@@ -33,8 +33,8 @@ internal static class TaskEntries
         File("loginuid", TaskSettings.LoginUid),
         File("maps", TaskMemoryFiles.Maps),
         new("mem", static (fs, task, _) => new MemoryAccessInode(fs, task)),
-        File("mountinfo", MountFiles.MountInfo),
-        File("mounts", MountFiles.Mounts),
+        File("mountinfo", MountFiles.MountInfo, polls: true),
+        File("mounts", MountFiles.Mounts, polls: true),
         new("net", static (fs, _, _) => fs.Network),
         new("ns", static (fs, task, _) => NamespaceDirectory.Build(fs, task)),
         File("oom_adj", TaskSettings.OomAdjust),
@@ -55,8 +55,9 @@ internal static class TaskEntries
         File("wchan", TaskSettings.WaitChannel),
     ];
 
-    private static TaskEntry File(string name, WriteTaskText write, uint permissions = Everyone, AcceptTaskText? accept = null, bool processOnly = false)
-        => new(name, (fs, task, isProcess) => new TaskFile(fs, task, isProcess, permissions, write, accept), processOnly);
+    private static TaskEntry File(string name, WriteTaskText write, uint permissions = Everyone, AcceptTaskText? accept = null, bool processOnly = false,
+        bool polls = false)
+        => new(name, (fs, task, isProcess) => new TaskFile(fs, task, isProcess, permissions, write, accept, polls), processOnly);
 
     /// <summary>Linux's text, one char per byte, for what the kernel keeps as bytes: the name ends at its NUL.</summary>
     public static string Text(ReadOnlySpan<byte> bytes)

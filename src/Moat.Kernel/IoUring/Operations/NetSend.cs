@@ -65,6 +65,9 @@ internal abstract class SendOperation : NetOperation
     protected override IssueStatus Issue(Request request, Socket socket, IssueFlags flags)
     {
         RecvSendFlags how = HowOf(request);
+        // Linux has no worker send a bundle: it waits for room there, and is cancelled when that is there.
+        if ((how & RecvSendFlags.BUNDLE) != 0 && (flags & IssueFlags.Unlocked) != 0)
+            return (socket.Poll() & PollEvents.POLLOUT) != 0 ? request.Done(Errno.ECANCELED) : IssueStatus.WouldBlock;
         if (WaitsFirst(request, how))
             return IssueStatus.WouldBlock;
         SocketMessage message = request.Message!;
@@ -89,7 +92,7 @@ internal abstract class SendOperation : NetOperation
     /// <summary>A bundle without provided buffers goes on with what is left of its buffer: an empty send, the last.</summary>
     private static IssueStatus SendRest(Request request, Socket socket, IssueStatus status, IssueFlags flags)
     {
-        if (status != IssueStatus.Done || request.Result <= 0 || (flags & IssueFlags.Unlocked) != 0
+        if (status != IssueStatus.Done || request.Result <= 0 || (request.Flags & RequestFlags.Polled) != 0
             || !request.Ring.PostMore(request, request.Result, CqeFlags.MORE))
         {
             return status;
@@ -160,8 +163,6 @@ internal abstract class SendOperation : NetOperation
         const int MostBuffers = 256;
         SocketMessage message = request.Message!;
         Ring ring = request.Ring;
-        if ((flags & IssueFlags.Unlocked) != 0)
-            return IssueStatus.WouldBlock;
         ulong wanted = WantedOf(request, flags);
         while (true)
         {

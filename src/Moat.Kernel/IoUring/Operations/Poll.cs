@@ -60,7 +60,8 @@ internal sealed class PollAdd : Operation
         request.PendingEvents = 0;
         request.Flags |= RequestFlags.Polled;
         ring.Hash(request, RequestState.PollArmed);
-        queue.Add(wait, request.PollMask);
+        // Urgent data do not wake a poll that waits for nothing else, as on Linux; it is told of them when something else does.
+        queue.Add(wait, request.PollMask & ~PollEvents.POLLPRI);
         ready = file.Poll() & request.PollMask;
         if (ready == 0)
             return IssueStatus.Queued;
@@ -155,7 +156,7 @@ internal sealed class PollRemove : Operation
         if (poll.IsPending)
         {
             if ((poll.Flags & RequestFlags.Multishot) != 0)
-                poll.File!.Waiters!.Add(poll.PollWait, poll.PollMask);
+                poll.File!.Waiters!.Add(poll.PollWait, poll.PollMask & ~PollEvents.POLLPRI);
             return request.Done(Errno.EALREADY);
         }
         ring.Unhash(poll);

@@ -22,15 +22,41 @@ internal sealed class UringCmd : Operation
 
     /// <inheritdoc/>
     public override IssueStatus Issue(Request request, IssueFlags flags)
-        => request.Done(request.File switch
+    {
+        // None of them is completed by polling.
+        if ((request.Ring.Setup & IoUringSetup.IOPOLL) != 0)
+            return request.Done(Errno.EOPNOTSUPP);
+        return request.File switch
         {
-            // None of them is completed by polling.
-            _ when (request.Ring.Setup & IoUringSetup.IOPOLL) != 0 => Errno.EOPNOTSUPP,
-            Socket socket => Serve(request, socket),
+            Socket socket when (SocketUringOp)request.Sqe.cmd_op == SocketUringOp.TX_TIMESTAMP => TellStamps(request, socket, flags),
+            Socket socket => request.Done(Serve(request, socket)),
             // It takes every command, and does nothing.
-            NullFile => SysResult.Ok,
-            _ => Errno.EOPNOTSUPP,
-        });
+            NullFile => request.Done(0),
+            _ => request.Done(Errno.EOPNOTSUPP),
+        };
+    }
+
+    /// <summary>
+    /// SOCKET_URING_OP_TX_TIMESTAMP: a large CQE for each time of a send that the queue of errors has, until it is cancelled. What finds no room
+    /// stays in that queue until the next one comes.
+    /// </summary>
+    private static IssueStatus TellStamps(Request request, Socket socket, IssueFlags flags)
+    {
+        Ring ring = request.Ring;
+        if ((ring.Setup & (IoUringSetup.CQE32 | IoUringSetup.CQE_MIXED)) == 0)
+            return request.Done(Errno.EINVAL);
+        request.Flags |= RequestFlags.Multishot;
+        bool mayPost = (request.Flags & RequestFlags.Polled) != 0 && (flags & IssueFlags.Unlocked) == 0;
+        while (mayPost && ring.HasRoomForBig() && socket.TryTakeStamp(out SendStamp stamp))
+        {
+            CqeFlags what = (CqeFlags)(stamp.Kind << IoUringNetConst.IORING_TIMESTAMP_TYPE_SHIFT);
+            request.Extra = ((ulong)stamp.Time.Seconds, (ulong)stamp.Time.Nanoseconds);
+            ring.PostBig(request, (int)stamp.Key, what | CqeFlags.MORE | (stamp.IsHardware ? CqeFlags.TSTAMP_HW : CqeFlags.None));
+        }
+        request.WaitFile = socket;
+        request.PollMask = PollEvents.POLLERR;
+        return IssueStatus.WaitFile;
+    }
 
     private static SysResult Serve(Request request, Socket socket)
     {
@@ -48,8 +74,6 @@ internal sealed class UringCmd : Operation
                     : SocketOptionSyscalls.Get(origin.Mm, origin.Caller, socket, level, option, new UserPtr(sqe.optval), (int)sqe.optlen);
             case SocketUringOp.SETSOCKOPT:
                 return SocketOptionSyscalls.Set(origin.Mm, origin.Caller, socket, level, option, new UserPtr(sqe.optval), (int)sqe.optlen);
-            case SocketUringOp.TX_TIMESTAMP when (request.Ring.Setup & IoUringSetup.CQE32) == 0:
-                return Errno.EINVAL;
             default:
                 return Errno.EOPNOTSUPP;
         }

@@ -14,6 +14,8 @@ internal sealed unsafe partial class HostSocket
     // MSG_WAITALL is the caller's to keep.
     private const MsgFlags ReceiveFlags = MsgFlags.MSG_OOB | MsgFlags.MSG_PEEK | MsgFlags.MSG_TRUNC | MsgFlags.MSG_ERRQUEUE;
 
+    private const MsgFlags ShownFlags = MsgFlags.MSG_OOB | MsgFlags.MSG_TRUNC | MsgFlags.MSG_CTRUNC | MsgFlags.MSG_EOR | MsgFlags.MSG_ERRQUEUE;
+
     private const int ControlSize = 2048;
 
     /// <summary>Datagrams in more pieces than the host takes in one call are put together here.</summary>
@@ -24,6 +26,8 @@ internal sealed unsafe partial class HostSocket
     {
         IoVector data = message.Data;
         int flags = (int)(message.Flags & SendFlags);
+        if (message.HasEmptyName && !IsStream)
+            return Errno.EINVAL;
         if (message.NameLength == 0 && message.ControlUsed == 0 && data.Count == 1)
             return Sent(message, HostSockets.Send(_fd, (void*)data.Items->Base, data.Items->Length, flags));
         Errno error = CheckControl(message, out bool hasForeign);
@@ -93,6 +97,8 @@ internal sealed unsafe partial class HostSocket
         int flags = (int)(message.Flags & ReceiveFlags);
         // Only once: another peek would bring the same bytes again.
         message.IsComplete |= (message.Flags & MsgFlags.MSG_PEEK) != 0;
+        if ((message.Flags & MsgFlags.MSG_ERRQUEUE) != 0 && HasKeptErrors && TryReceiveKept(message, out SysResult kept))
+            return kept;
         long result;
         if (IsStream && !message.WantsControl && data.Count == 1 && (message.Flags & MsgFlags.MSG_ERRQUEUE) == 0)
         {
@@ -117,9 +123,8 @@ internal sealed unsafe partial class HostSocket
             }
             if (result >= 0)
             {
-                const MsgFlags Shown = MsgFlags.MSG_OOB | MsgFlags.MSG_TRUNC | MsgFlags.MSG_CTRUNC | MsgFlags.MSG_EOR | MsgFlags.MSG_ERRQUEUE;
                 message.NameLength = (int)header.NameLength;
-                message.ResultFlags |= (MsgFlags)header.Flags & Shown;
+                message.ResultFlags |= (MsgFlags)header.Flags & ShownFlags;
                 TranslateControl(message, new ReadOnlySpan<byte>(control, (int)header.ControlLength));
             }
         }

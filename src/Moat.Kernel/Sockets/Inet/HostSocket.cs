@@ -50,7 +50,11 @@ internal sealed partial class HostSocket : Socket, IWaitSource
     /// <summary>The host's descriptor, for host calls that move data from and to it.</summary>
     public int HostFd => _fd;
 
-    public override PollEvents Poll() => (PollEvents)HostEpoll.PollNow(_fd, (uint)AllEvents);
+    public override PollEvents Poll()
+    {
+        PollEvents events = (PollEvents)HostEpoll.PollNow(_fd, (uint)AllEvents);
+        return HasKeptErrors ? events | PollEvents.POLLERR : events;
+    }
 
     /// <summary>Somebody waits who has no thread for it: from now on the notifier watches.</summary>
     public void BeforeWait()

@@ -109,7 +109,7 @@ internal abstract class UnixConnected : UnixSocket
     protected override void OnReleased(UnixSocket? peer)
     {
         if (peer is UnixConnected connected)
-            connected.PeerReleased(reset: Queue.Count > 0 || !_accepted);
+            connected.PeerReleased(reset: Queue.HasUnread || !_accepted);
         // Nobody pushes any more: the state says so, and it was set under the lock.
         while (_accepts.TryDequeue(out UnixConnected? made))
             made.DropReference();

@@ -43,6 +43,9 @@ internal sealed unsafe class UnixPacket
     /// <summary>When it was sent, CLOCK_REALTIME nanoseconds; 0: nobody asked (SO_TIMESTAMP).</summary>
     public long Time;
 
+    /// <summary>One byte sent with MSG_OOB.</summary>
+    public bool IsUrgent;
+
     /// <summary>A peek has shown it: an empty datagram is passed over by the next one (SO_PEEK_OFF).</summary>
     public bool Peeked;
 
@@ -68,7 +71,7 @@ internal sealed unsafe class UnixPacket
         Owner = null;
         Rights = null;
         Time = 0;
-        Peeked = false;
+        Peeked = IsUrgent = false;
     }
 
     /// <summary>Gives the memory back; the object is not used again.</summary>

@@ -15,7 +15,7 @@ internal sealed class UnixQueue
     private readonly Lock _lock = new();
     private readonly UnixPacket?[] _free = new UnixPacket?[s_sizes.Length];
     private readonly int[] _freeCount = new int[s_sizes.Length];
-    private UnixPacket? _head, _tail;
+    private UnixPacket? _head, _tail, _urgent;
     private int _count;
     private long _bytes;
     private bool _closed;
@@ -31,6 +31,25 @@ internal sealed class UnixQueue
 
     /// <summary>The oldest packet. Under <see cref="ReadLock"/>, which keeps it and its successors in place.</summary>
     public UnixPacket? First => Volatile.Read(ref _head);
+
+    /// <summary>The last byte that was sent with MSG_OOB, as long as nobody has read it or read past it.</summary>
+    public UnixPacket? Urgent => Volatile.Read(ref _urgent);
+
+    /// <summary>Something is there that nobody has read. Under <see cref="ReadLock"/>.</summary>
+    public bool HasUnread => First is { } first && (first.Available > 0 || !first.IsUrgent || first.Next is not null);
+
+    /// <summary>True when the next byte comes behind the mark, which is where an urgent byte is or was (SIOCATMARK).</summary>
+    public bool IsAtMark
+    {
+        get
+        {
+            lock (ReadLock)
+            {
+                UnixPacket? first = First, urgent = Urgent;
+                return first is not null && (first == urgent || (first.Available == 0 && (urgent is null || first.Next == urgent)));
+            }
+        }
+    }
 
     /// <summary>A packet with room for <paramref name="length"/> bytes, for a sender to fill.</summary>
     public UnixPacket Rent(int length)
@@ -81,6 +100,8 @@ internal sealed class UnixQueue
             else
                 Volatile.Write(ref _tail.Next, packet);
             _tail = packet;
+            if (packet.IsUrgent)
+                Volatile.Write(ref _urgent, packet);
             Volatile.Write(ref _count, _count + 1);
             Volatile.Write(ref _bytes, _bytes + packet.Length);
             return true;
@@ -97,14 +118,26 @@ internal sealed class UnixQueue
         }
     }
 
-    /// <summary>Takes a packet out, wherever it is. Under <see cref="ReadLock"/>.</summary>
-    public void Remove(UnixPacket packet)
+    /// <summary>The urgent byte becomes an ordinary one, unless another has come. Under <see cref="ReadLock"/>.</summary>
+    public void ForgetUrgent(UnixPacket packet) => Interlocked.CompareExchange(ref _urgent, null, packet);
+
+    /// <summary>The packet in front of another one. Under <see cref="ReadLock"/>.</summary>
+    public UnixPacket? FindBefore(UnixPacket packet)
+    {
+        UnixPacket? before = null;
+        for (UnixPacket? p = First; p != packet; p = p!.Next)
+            before = p;
+        return before;
+    }
+
+    /// <summary>
+    /// Takes a packet out, wherever it is. <paramref name="uncount"/>: bytes that nobody reads any more. Under <see cref="ReadLock"/>.
+    /// </summary>
+    public void Remove(UnixPacket packet, int uncount)
     {
         lock (_lock)
         {
-            UnixPacket? before = null;
-            for (UnixPacket? p = _head; p != packet; p = p!.Next)
-                before = p;
+            UnixPacket? before = FindBefore(packet);
             if (before is null)
                 Volatile.Write(ref _head, packet.Next);
             else
@@ -112,7 +145,8 @@ internal sealed class UnixQueue
             if (_tail == packet)
                 _tail = before;
             Volatile.Write(ref _count, _count - 1);
-            Volatile.Write(ref _bytes, _bytes - packet.Available);
+            Volatile.Write(ref _bytes, _bytes - uncount);
+            ForgetUrgent(packet);
         }
     }
 
@@ -131,6 +165,7 @@ internal sealed class UnixQueue
             UnixPacket? all = _head;
             Volatile.Write(ref _head, null);
             _tail = null;
+            Volatile.Write(ref _urgent, null);
             Volatile.Write(ref _count, 0);
             Volatile.Write(ref _bytes, 0);
             return all;

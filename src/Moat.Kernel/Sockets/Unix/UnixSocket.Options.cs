@@ -1,4 +1,6 @@
 using System.Runtime.InteropServices;
+using Moat.Kernel.Syscalls;
+using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.Sockets.Unix;
@@ -47,6 +49,13 @@ internal abstract partial class UnixSocket
         if (error == Errno.OK && option is SocketOption.SO_SNDBUF or SocketOption.SO_SNDBUFFORCE && IsWritable)
             Waiters.Wake(Output);
         return error;
+    }
+
+    public sealed override SysResult Ioctl(Task task, uint command, ulong argument)
+    {
+        if (command != SocketIoctl.SIOCATMARK)
+            return base.Ioctl(task, command, argument);
+        return IsStream ? task.Mm.Write(new UserPtr<int>(argument), Queue.IsAtMark ? 1 : 0) : Errno.EOPNOTSUPP;
     }
 
     private SysResult GetPeerProcess(in Caller caller, Span<byte> value)

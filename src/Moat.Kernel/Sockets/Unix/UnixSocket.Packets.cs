@@ -27,6 +27,9 @@ internal abstract partial class UnixSocket
         public int Freed;
         public UnixSocket? Owner;
 
+        /// <summary>Packets that were taken out unread.</summary>
+        public UnixPacket? Passed;
+
         /// <summary>Descriptions that came along, with references.</summary>
         public FileDescription[]? Rights;
 
@@ -95,6 +98,8 @@ internal abstract partial class UnixSocket
         }
         // The packet has the references now.
         ancillary.Rights = null;
+        if (packet.IsUrgent)
+            to.AsyncNotice?.NoteUrgent();
         to.WakeInput();
         return Errno.OK;
     }
@@ -200,7 +205,7 @@ internal abstract partial class UnixSocket
                 intake.Rights = packet.Rights;
                 intake.Owner = packet.Owner;
                 intake.Freed = packet.Charge;
-                Queue.Remove(packet);
+                Queue.Remove(packet, packet.Available);
                 Queue.Return(packet);
             }
         }

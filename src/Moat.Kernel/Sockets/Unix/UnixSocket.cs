@@ -104,8 +104,8 @@ internal abstract partial class UnixSocket : Socket
         return events;
     }
 
-    /// <summary>At most a quarter of the send buffer is in use.</summary>
-    private bool IsWritable => (long)Volatile.Read(ref _charged) * 4 <= Options.SendBuffer;
+    /// <summary>Less than a quarter of the send buffer is in use.</summary>
+    private bool IsWritable => ((long)Volatile.Read(ref _charged) + 1) * 4 <= Options.SendBuffer;
 
     /// <summary>The send buffer takes no more.</summary>
     protected bool IsSendBufferFull => Volatile.Read(ref _charged) >= Options.SendBuffer;
@@ -124,8 +124,8 @@ internal abstract partial class UnixSocket : Socket
             Waiters.Wake(Output);
     }
 
-    /// <summary>Something came.</summary>
-    protected void WakeInput() => Waiters.Wake(Input);
+    /// <summary>Something came: sockets tell of input of every kind, whatever it is.</summary>
+    protected void WakeInput() => Waiters.Wake(Input | PollEvents.POLLPRI | PollEvents.POLLRDBAND);
 
     /// <summary>Everything may be different.</summary>
     protected void WakeAll() => Waiters.Wake(Anything);
@@ -225,14 +225,20 @@ internal abstract partial class UnixSocket : Socket
         while (packet is not null)
         {
             UnixPacket? next = packet.Next;
-            UnixSocket owner = packet.Owner!;
-            int charge = packet.Charge;
-            FileDescription[]? rights = packet.Rights;
-            Queue.Return(packet);
-            owner.Uncharge(charge);
-            if (rights is not null)
-                UnixRights.Discard(Sentry, rights);
+            Drop(packet);
             packet = next;
         }
+    }
+
+    /// <summary>Gives back a packet that was taken out unread, and all that it carries.</summary>
+    protected void Drop(UnixPacket packet)
+    {
+        UnixSocket owner = packet.Owner!;
+        int charge = packet.Charge;
+        FileDescription[]? rights = packet.Rights;
+        Queue.Return(packet);
+        owner.Uncharge(charge);
+        if (rights is not null)
+            UnixRights.Discard(Sentry, rights);
     }
 }

@@ -4,7 +4,7 @@ using Moat.Kernel.Vfs;
 namespace Moat.Kernel.Sockets.Unix;
 
 /// <summary>SOCK_STREAM: bytes in order, without borders but where descriptors or other credentials come.</summary>
-internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials creator)
+internal sealed partial class UnixStream(Sentry sentry, OpenFlags flags, Credentials creator)
     : UnixConnected(sentry, SocketType.SOCK_STREAM, flags, creator)
 {
     /// <summary>What a part of a stream may not take of the send buffer's half.</summary>
@@ -16,8 +16,6 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
 
     public override SysResult Send(SocketMessage message)
     {
-        if ((message.Flags & MsgFlags.MSG_OOB) != 0)
-            return Errno.EOPNOTSUPP;
         UnixAncillary ancillary = default;
         if (message.ControlUsed > 0)
         {
@@ -32,6 +30,9 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
 
     private SysResult SendParts(SocketMessage message, ref UnixAncillary ancillary)
     {
+        uint urgent = (message.Flags & MsgFlags.MSG_OOB) != 0 ? 1u : 0;
+        if (urgent > message.Data.Remaining)
+            return Errno.EOPNOTSUPP;
         if (message.NameLength > 0)
             return State == UnixState.Connected ? Errno.EISCONN : Errno.EOPNOTSUPP;
         if (Peer is not { } peer)
@@ -46,16 +47,20 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
         Errno error = Errno.OK;
         while (message.Data.Remaining > 0 && error == Errno.OK)
         {
-            error = IsSendBufferFull ? Errno.EAGAIN : SendPart(peer, message, (int)Math.Min((ulong)largest, message.Data.Remaining), in sender, ref ancillary);
+            // The last byte goes by itself.
+            bool isUrgent = message.Data.Remaining == urgent;
+            int length = isUrgent ? 1 : (int)Math.Min((ulong)largest, message.Data.Remaining - urgent);
+            error = IsSendBufferFull ? Errno.EAGAIN : SendPart(peer, message, length, isUrgent, in sender, ref ancillary);
             if (error == Errno.OK)
                 done = (long)(message.Length - message.Done - message.Data.Remaining);
         }
         return done > 0 || error == Errno.OK ? done : error;
     }
 
-    private Errno SendPart(UnixSocket peer, SocketMessage message, int length, in UCred sender, ref UnixAncillary ancillary)
+    private Errno SendPart(UnixSocket peer, SocketMessage message, int length, bool isUrgent, in UCred sender, ref UnixAncillary ancillary)
     {
         UnixPacket packet = peer.Queue.Rent(length);
+        packet.IsUrgent = isUrgent;
         if (!packet.Fill(message.Data, length))
         {
             peer.Queue.Return(packet);
@@ -66,10 +71,10 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
 
     public override SysResult Receive(SocketMessage message)
     {
-        if ((message.Flags & MsgFlags.MSG_OOB) != 0)
-            return Errno.EINVAL;
         if (State != UnixState.Connected)
             return Errno.EINVAL;
+        if ((message.Flags & MsgFlags.MSG_OOB) != 0)
+            return ReceiveUrgent(message);
         bool peek = (message.Flags & MsgFlags.MSG_PEEK) != 0;
         Intake intake = new(message, PassesCredentials);
         lock (Queue.ReadLock)
@@ -79,6 +84,7 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
             else
                 TakeParts(message, ref intake);
         }
+        DropPassed(ref intake);
         if (intake.Freed > 0)
             intake.Owner!.Uncharge(intake.Freed);
         Hand(message, ref intake, peek);
@@ -96,13 +102,15 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
 
     private void TakeParts(SocketMessage message, ref Intake intake)
     {
-        UnixPacket? packet = Queue.First;
-        intake.Seen = packet is not null;
-        while (packet is not null && message.Data.Remaining > 0 && intake.Accepts(packet))
+        do
         {
-            int got = packet.CopyTo(message.Data, 0, (int)Math.Min((ulong)packet.Available, message.Data.Remaining));
-            intake.Faulted = got < packet.Available && message.Data.Remaining > 0;
-            if (got == 0)
+            if (FindReadable(Queue.First, message, ref intake) is not { } packet)
+                break;
+            intake.Seen = true;
+            if (!intake.Accepts(packet) || message.Data.Remaining == 0)
+                break;
+            int got = CopyPart(packet, 0, message, ref intake);
+            if (intake.Faulted)
                 return;
             intake.Copied += got;
             Options.MovePeek(-got);
@@ -116,31 +124,44 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
                 return;
             intake.Owner = packet.Owner;
             intake.Freed += packet.Charge;
-            Queue.Remove(packet);
+            Queue.Remove(packet, 0);
             Queue.Return(packet);
-            if (intake.Rights is not null || intake.Faulted)
+            if (intake.Rights is not null)
                 return;
-            packet = Queue.First;
         }
+        while (message.Data.Remaining > 0);
         intake.Faulted |= intake.Seen && message.Data.Remaining == 0 && message.Data.IsCut;
+    }
+
+    /// <summary>Copies what is wanted of a part: all of it, or (the intake is faulted) it counts as not read.</summary>
+    private static int CopyPart(UnixPacket packet, long skip, SocketMessage message, ref Intake intake)
+    {
+        int wanted = (int)Math.Min((ulong)(packet.Available - skip), message.Length - message.Done - (ulong)intake.Copied);
+        int got = packet.CopyTo(message.Data, (int)skip, (int)Math.Min((ulong)wanted, message.Data.Remaining));
+        intake.Faulted = got < wanted;
+        return got;
     }
 
     private void PeekParts(SocketMessage message, ref Intake intake)
     {
-        long skip = Options.PeekOffset >= 0 ? Options.PeekOffset : (long)message.Done;
+        // Only once: another peek would bring the same bytes again.
+        message.IsComplete = true;
+        long skip = Math.Max(Options.PeekOffset, 0);
         for (UnixPacket? packet = Queue.First; packet is not null; packet = packet.Next)
         {
-            if (skip >= packet.Available)
+            packet = FindReadable(packet, message, ref intake);
+            while (packet is not null && skip >= packet.Available)
             {
                 skip -= packet.Available;
-                continue;
+                packet = packet.Next;
             }
-            intake.Seen = true;
-            if (message.Data.Remaining == 0 || !intake.Accepts(packet))
+            // Also one that wants nothing goes on to the end, or to the mark.
+            intake.Seen = packet is not null || intake.Copied > 0;
+            if (packet is null || !intake.Accepts(packet))
                 return;
-            int wanted = (int)Math.Min((ulong)(packet.Available - skip), message.Data.Remaining);
-            int got = packet.CopyTo(message.Data, (int)skip, wanted);
-            intake.Faulted = got < wanted;
+            int got = CopyPart(packet, skip, message, ref intake);
+            if (intake.Faulted)
+                return;
             intake.Copied += got;
             Options.MovePeek(got);
             skip = 0;
@@ -149,8 +170,6 @@ internal sealed class UnixStream(Sentry sentry, OpenFlags flags, Credentials cre
                 intake.Rights = UnixRights.Share(packet.Rights);
                 return;
             }
-            if (intake.Faulted)
-                return;
         }
     }
 }

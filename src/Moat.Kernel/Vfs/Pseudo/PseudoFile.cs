@@ -1,4 +1,5 @@
 using System.Text;
+using Moat.Kernel.Events;
 using Moat.Kernel.Memory;
 
 namespace Moat.Kernel.Vfs.Pseudo;
@@ -15,6 +16,9 @@ internal abstract class PseudoFile(FileSystem fileSystem, uint permissions = 0x1
 
     /// <summary>Takes what is written, whole (man 5 proc). Returns bytes taken or an errno; read-only files answer EIO.</summary>
     public virtual SysResult Accept(in Caller opener, ReadOnlySpan<byte> text, long offset) => Errno.EIO;
+
+    /// <summary>Where to wait until the content changes (POLLPRI); null: nobody waits for that.</summary>
+    public virtual WaitQueue? Waiters => null;
 
     public override Errno Open(in Caller caller, VfsPath path, OpenFlags flags, out FileDescription? file)
     {
@@ -35,6 +39,10 @@ internal sealed class PseudoFileDescription(PseudoFile inode, in Caller opener, 
     public override bool IsSeekable => true;
 
     public override bool CanSpliceFrom => false;
+
+    public override WaitQueue? Waiters => inode.Waiters;
+
+    public override PollEvents Poll() => inode.Waiters is null ? base.Poll() : PollEvents.POLLIN | PollEvents.POLLRDNORM;
 
     public override bool SupportsNoWait => false;
 

@@ -68,7 +68,7 @@ internal sealed class LoopbackDatagram(LoopbackNetwork network, int family, Open
         if ((message.Flags & MsgFlags.MSG_OOB) != 0)
             return Errno.EOPNOTSUPP;
         InetEndpoint destination = Remote;
-        if (message.NameLength > 0)
+        if (message.NameLength > 0 || message.HasEmptyName)
         {
             Errno wrong = ParseDestination(message.NameBytes, out destination);
             if (wrong != Errno.OK)
