@@ -135,6 +135,9 @@ internal abstract class Socket : FileDescription
     /// <summary>Bytes to read as far as the protocol tells at once; -1: it does not. A stream at its end may say 1.</summary>
     public virtual int GetInputHint() => -1;
 
+    /// <summary>A listener to which nobody will connect any more: who would wait for it is told EINVAL.</summary>
+    public virtual bool AcceptsNoMore => false;
+
     /// <summary>True when it is known that another connection waits to be accepted.</summary>
     public virtual bool HasMoreToAccept => false;
 

@@ -20,6 +20,8 @@ internal static class SocketIo
             Errno error = socket.Accept(in caller, flags, out accepted);
             if (error != Errno.EAGAIN || socket.IsNonBlocking)
                 return error;
+            if (socket.AcceptsNoMore)
+                return Errno.EINVAL;
             if (!wait.TryAgain(out Errno end))
                 return end == Errno.OK ? error : end;
         }

@@ -213,8 +213,9 @@ internal sealed class Accept : NetOperation
         for (int i = 0; i < MaxAtOnce; i++)
         {
             SysResult result = AcceptOne(request, socket, flags, out bool isAccepted);
+            // A multishot never waits within the attempt, and goes on.
             if (result.Error == Errno.EAGAIN)
-                return IssueStatus.WouldBlock;
+                return multishot || socket.IsNonBlocking || !socket.AcceptsNoMore ? IssueStatus.WouldBlock : request.Done(Errno.EINVAL);
             CqeFlags more = isAccepted && socket.HasMoreToAccept ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None;
             if (!multishot || result.IsError || !request.Ring.PostMore(request, (int)result.Value, more | CqeFlags.MORE))
             {

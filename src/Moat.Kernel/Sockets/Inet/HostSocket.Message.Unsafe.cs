@@ -99,6 +99,9 @@ internal sealed unsafe partial class HostSocket
         message.IsComplete |= (message.Flags & MsgFlags.MSG_PEEK) != 0;
         if ((message.Flags & MsgFlags.MSG_ERRQUEUE) != 0 && HasKeptErrors && TryReceiveKept(message, out SysResult kept))
             return kept;
+        // The host is to find what the guest cannot access as it would there.
+        if (data.IsCut && !data.IsInaccessible)
+            data.AddInaccessible(message.Length - message.Done - data.Remaining);
         long result;
         if (IsStream && !message.WantsControl && data.Count == 1 && (message.Flags & MsgFlags.MSG_ERRQUEUE) == 0)
         {

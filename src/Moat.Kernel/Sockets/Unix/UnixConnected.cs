@@ -88,6 +88,8 @@ internal abstract class UnixConnected : UnixSocket
 
     private Errno WhyNotClosed() => State == UnixState.Connected ? Errno.EISCONN : Errno.EINVAL;
 
+    public override bool AcceptsNoMore => IsReceiveShut;
+
     public override Errno Accept(in Caller caller, OpenFlags flags, out Socket? accepted)
     {
         accepted = null;
@@ -96,7 +98,7 @@ internal abstract class UnixConnected : UnixSocket
             if (State != UnixState.Listening)
                 return Errno.EINVAL;
             if (!_accepts.TryDequeue(out UnixConnected? made))
-                return IsReceiveShut && !IsNonBlocking ? Errno.EINVAL : Errno.EAGAIN; // only who would wait is told of the end
+                return Errno.EAGAIN;
             Volatile.Write(ref _acceptCount, _accepts.Count);
             made._accepted = true;
             made.SetFlags(flags);
