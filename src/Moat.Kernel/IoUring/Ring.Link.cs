@@ -161,6 +161,8 @@ internal sealed partial class Ring
             // The whole rest ends here: completing one must not look at its own links again.
             link.Flags &= ~(RequestFlags.AnyLink | RequestFlags.ArmLinkTimeout);
             link.SetFail();
+            // Nobody asks the operation what it failed with.
+            link.CqeFlags = CqeFlags.None;
             link.Flags = silent ? link.Flags | RequestFlags.CqeSkip : link.Flags & ~RequestFlags.CqeSkip;
             link.Result = result;
             MakeReady(link, RequestState.Complete);
