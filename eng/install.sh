@@ -29,6 +29,21 @@ need_packages() {
     rm -f "$log"
 }
 
+# need_module NAME@VERSION FOLDER: installs what the npm registry has, without running its scripts, where it is missing.
+need_module() {
+    [ -e "$2/${1%@*}/package.json" ] && [ "$(sed -n 's/.*"version": "\([^"]*\)".*/\1/p' "$2/${1%@*}/package.json" | head -n 1)" = "${1##*@}" ] && return 0
+    echo "moat: installing $1" >&2
+    local log
+    log=$(mktemp)
+    if ! npm install --prefix "$(dirname "$2")" --no-audit --no-fund --no-save --ignore-scripts --silent "$1" < /dev/null > "$log" 2>&1; then
+        tail -n 5 "$log" >&2
+        rm -f "$log"
+        echo "moat: npm could not install $1" >&2
+        return 1
+    fi
+    rm -f "$log"
+}
+
 # need_dotnet: the SDK that global.json asks for.
 need_dotnet() {
     if ! command -v dotnet > /dev/null; then

@@ -1,0 +1,10 @@
+; What SBCL needs of the kernel: memory where it wants it, threads, a child process.
+(defun fib (n) (if (< n 2) n (+ (fib (- n 1)) (fib (- n 2)))))
+(compile 'fib)
+(print (fib 27))
+(let ((l (loop repeat 200 collect (make-array 10000)))) (print (length l)))
+(gc :full t)
+(print (sb-thread:join-thread (sb-thread:make-thread (lambda () (fib 20)))))
+(print (handler-case (error "x") (error (e) :caught)))
+(print (with-output-to-string (s) (sb-ext:run-program "/bin/echo" '("hi") :output s)))
+(terpri)
