@@ -276,6 +276,16 @@ TEST(several_futexes)
         CHECK_EQ(ring_wait(&r).res, i);
         CHECK_EQ(futex_call(&word[(i + 1) % 4], 1, 1), 0);
     }
+    // One word several times: the first that is woken counts, though all are.
+    for (int i = 0; i < 4; i++)
+        w[i] = (struct waitv){word[i % 2], (uintptr_t)&word[i % 2], PRIVATE_U32, 0};
+    WAITV(4);
+    ring_submit(&r);
+    ring_quiet(&r);
+    CHECK_EQ(futex_call(&word[1], 1, 5), 2);
+    CHECK_EQ(ring_wait(&r).res, 1);
+    for (int i = 0; i < 4; i++)
+        w[i] = (struct waitv){i + 1, (uintptr_t)&word[i], PRIVATE_U32, 0};
     w[2].val = 7;
     WAITV(4);
     CHECK_EQ(ring_result(&r, 1), -EAGAIN);

@@ -243,7 +243,6 @@ TEST(the_poller_is_a_thread_of_the_process)
     ring_exit(&r);
     CHECK_EQ(threads_named(name, NULL), 1);
     ring_exit(&shared);
-    wait_for_threads("iou-sqp-", 0);
 }
 
 TEST(workers_of_the_poller)
@@ -251,9 +250,11 @@ TEST(workers_of_the_poller)
     struct ring r;
     OK(mkfifo("fifo", 0600));
     ring_init(&r, 8, IORING_SETUP_SQPOLL);
-    int id = 0;
-    wait_for_threads("iou-sqp-", 1);
-    threads_named("iou-sqp-", &id);
+    char path[64], text[4096];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", r.fd);
+    CHECK(read_text(path, text, sizeof text) > 0);
+    CHECK(strstr(text, "SqThread:\t") != NULL);
+    int id = atoi(strstr(text, "SqThread:\t") + 10);
     for (int i = 0; i < 2; i++)
         ADD(&r, OPENAT, AT_FDCWD, "fifo", 0, 0, i + 1)->flags = IOSQE_ASYNC;
     ring_publish(&r);
@@ -263,7 +264,6 @@ TEST(workers_of_the_poller)
     wait_for_threads(name, 2);
     finish_opens(&r, 2);
     ring_exit(&r);
-    wait_for_threads("iou-", 0);
 }
 
 // Whether /proc/self/smaps has the mapping with this offset, and its VmFlags.
@@ -339,6 +339,45 @@ TEST(mappings_of_rings)
     struct u_buf_reg buffers = {.ring_entries = 512, .bgid = 3, .flags = 1};
     OK(u_register(r.fd, U_REGISTER_PBUF_RING, &buffers, 1));
     check_mapping(r.fd, U_OFF_PBUF_RING | 3ul << 16, 8192);
+    ring_exit(&r);
+}
+
+TEST(buffers_of_files)
+{
+    struct ring r;
+    ring_init(&r, 8, 0);
+    int disk = mt_file("f", 8192), memory = OK(memfd_create("m", MFD_CLOEXEC));
+    OK(ftruncate(memory, 8192));
+    static const struct {
+        int prot, flags;
+        bool on_disk;
+        int error;
+    } kinds[] = {
+        {PROT_READ | PROT_WRITE, MAP_SHARED, true, -EFAULT}, // its pages are the file's, which has to know of writes
+        {PROT_READ | PROT_WRITE, MAP_PRIVATE, true, 0},
+        {PROT_READ, MAP_PRIVATE, true, -EFAULT},
+        {PROT_READ, MAP_SHARED, true, -EFAULT},
+        {PROT_READ | PROT_WRITE, MAP_SHARED, false, 0},
+        {PROT_READ | PROT_WRITE, MAP_PRIVATE, false, 0},
+        {PROT_READ, MAP_SHARED, false, -EFAULT},
+    };
+    for (unsigned i = 0; i < countof(kinds); i++) {
+        char *map = OK(mmap(NULL, 8192, kinds[i].prot, kinds[i].flags, kinds[i].on_disk ? disk : memory, 0));
+        struct iovec v = {map + 100, 5000};
+        int result = u_register(r.fd, IORING_REGISTER_BUFFERS, &v, 1);
+        if ((result < 0 ? -errno : result) != kinds[i].error)
+            FAIL("kind %u: %d (%s), expected %d", i, result, mt_errno(errno), kinds[i].error);
+        if (result == 0) {
+            sqe_t *s = ADD(&r, READ_FIXED, disk, map + 200, 4096, 0, 1);
+            s->buf_index = 0;
+            CHECK_EQ(ring_result(&r, 1), 4096);
+            CHECK_EQ(mt_differs(map + 200, 4096, 0), -1);
+            OK(u_register(r.fd, IORING_UNREGISTER_BUFFERS, NULL, 0));
+        }
+        OK(munmap(map, 8192));
+    }
+    OK(close(disk));
+    OK(close(memory));
     ring_exit(&r);
 }
 

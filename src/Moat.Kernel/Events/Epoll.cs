@@ -42,6 +42,9 @@ internal sealed partial class Epoll : AnonymousFile
     /// <inheritdoc/>
     public override bool CanTransfer(bool write) => false;
 
+    /// <inheritdoc/>
+    public override bool SupportsNoWait => false;
+
     /// <summary>Readable while an item is ready. Items that turn out not to be leave the ready list.</summary>
     public override PollEvents Poll()
     {

@@ -28,7 +28,7 @@ internal sealed class RegisteredBuffer
     private ulong PinnedBytes => MemoryManager.PageUp((_address & (MemoryManager.PageSize - 1)) + _length);
 
     /// <summary>
-    /// Pins a range; an empty one at 0 is no buffer (null). EFAULT for what is not writable, empty or larger than 1 GiB,
+    /// Pins a range; an empty one at 0 is no buffer (null). EFAULT for what is not writable, a file's own pages, empty or larger than 1 GiB,
     /// EINVAL for a negative length, EOVERFLOW beyond the address space, ENOMEM beyond RLIMIT_MEMLOCK when it counts for an account.
     /// </summary>
     public static Errno Create(Task task, IoVec range, LockedAccount? account, out RegisteredBuffer? buffer)
@@ -44,6 +44,11 @@ internal sealed class RegisteredBuffer
             return Errno.EOVERFLOW;
         RegisteredBuffer made = new(task.Mm, range.Base, range.Length);
         Errno e = task.Mm.Pin(new UserPtr(range.Base), range.Length, MapAccess.Write, made._pin);
+        if (e == Errno.OK && task.Mm.IsWrittenBack(range.Base, range.Base + range.Length))
+        {
+            made._pin.Dispose();
+            e = Errno.EFAULT;
+        }
         if (e != Errno.OK)
             return e;
         e = account?.Charge(task, made.PinnedBytes) ?? Errno.OK;

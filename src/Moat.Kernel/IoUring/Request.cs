@@ -239,6 +239,9 @@ internal sealed class Request : WorkItem
     /// <summary>How the worker's attempt ended.</summary>
     public IssueStatus WorkerStatus;
 
+    /// <summary>Which of its futex words was woken first; -1: none. Interlocked.</summary>
+    public int FirstWoken;
+
     /// <summary>It waits, and counts as one that keeps a worker.</summary>
     public bool HoldsWorker;
 

@@ -79,6 +79,9 @@ internal sealed partial class Ring : AnonymousFile
     public override bool CanTransfer(bool write) => false;
 
     /// <inheritdoc/>
+    public override bool SupportsNoWait => false;
+
+    /// <inheritdoc/>
     public override PollEvents Poll()
     {
         if (!_defer)

@@ -48,6 +48,11 @@ internal interface IMappable
     /// </summary>
     bool IsSpecial => false;
 
+    /// <summary>
+    /// Changed pages are written back to a disk: the file system has to be told, so that nobody may pin them for long where a shared mapping writes them.
+    /// </summary>
+    bool IsWrittenBack => false;
+
     /// <summary>What /proc/self/maps tells of an offset.</summary>
     ulong ShownOffset(ulong offset) => offset;
 

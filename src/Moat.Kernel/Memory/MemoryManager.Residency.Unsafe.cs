@@ -47,6 +47,17 @@ internal sealed unsafe partial class MemoryManager
             NativeMemory.Clear(pages, (nuint)((end - start) / PageSize));
     }
 
+    /// <summary>True when the range has memory of a file that nobody may pin for long (<see cref="IMappable.IsWrittenBack"/>).</summary>
+    public bool IsWrittenBack(ulong start, ulong end)
+    {
+        bool found = false;
+        _access.EnterRead();
+        for (int i = _vmas.IndexAtOrAbove(start); !found && i < _vmas.Count && _vmas[i].Start < end; i++)
+            found = _vmas[i] is { IsShared: true, File.IsWrittenBack: true };
+        _access.ExitRead();
+        return found;
+    }
+
     /// <summary>
     /// Bytes of guest memory that are present now: counted in memory-file memory, taken as present in mapped host files.
     /// Takes time in proportion to the mappings; for /proc.

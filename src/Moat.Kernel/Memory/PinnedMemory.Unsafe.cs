@@ -32,7 +32,7 @@ internal sealed unsafe class PinnedMemory : IDisposable
         length = MemoryManager.PageUp(length);
         PinnedMemory made = new();
         Errno e = mm.Pin(new UserPtr(address), length, MapAccess.Write, made._pin);
-        if (e == Errno.OK && made._pin.MayFault)
+        if (e == Errno.OK && (made._pin.MayFault || mm.IsWrittenBack(address, address + length)))
             e = Errno.EFAULT;
         if (e == Errno.OK)
             e = made.MakeContiguous();

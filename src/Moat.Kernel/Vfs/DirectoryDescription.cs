@@ -12,6 +12,9 @@ internal class DirectoryDescription(OpenFlags flags) : FileDescription(flags)
     /// <inheritdoc/>
     public override bool SkipsEmpty(bool write) => true;
 
+    /// <inheritdoc/>
+    public override bool SupportsNoWait => false;
+
     public override SysResult Read(Memory.IoVector to, ref long offset, RwFlags flags) => Errno.EISDIR;
 
     public override SysResult Seek(long offset, int whence)

@@ -37,6 +37,9 @@ internal sealed class ZeroFile(OpenFlags flags, bool isFull) : DeviceFile(flags)
     /// <inheritdoc/>
     public override bool SkipsEmpty(bool write) => isFull && write;
 
+    /// <inheritdoc/>
+    public override bool SupportsNoWait => !isFull;
+
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
         if (!to.MayFault)

@@ -12,6 +12,8 @@ internal partial class HostFile : IMappable
     /// <summary>The path that /proc/self/maps shows.</summary>
     public string MapName => Path.ToText(Path.Mount.Table.Root.RootPath);
 
+    public bool IsWrittenBack => true;
+
     public ulong MapDevice => Inode.GetStat(out FileStat stat) == Errno.OK ? stat.Dev : 0;
 
     public ulong MapInode => Inode.GetStat(out FileStat stat) == Errno.OK ? stat.Ino : 0;

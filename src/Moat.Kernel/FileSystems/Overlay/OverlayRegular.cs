@@ -110,6 +110,8 @@ internal sealed class LowerFile(OverlayRegular inode, HostInode lower, HostHandl
 
         public string MapName => name;
 
+        public bool IsWrittenBack => true;
+
         public ulong MapDevice => inode.Device;
 
         public ulong MapInode => inode.Number;

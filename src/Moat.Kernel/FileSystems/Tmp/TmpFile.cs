@@ -107,6 +107,8 @@ internal sealed partial class TmpFile(TmpRegular inode, OpenFlags flags) : FileD
     {
         public FileMappers? Mappers => inode.Mappers;
 
+        public bool IsWrittenBack => file.IsWrittenBack;
+
         public string MapName => file.MapName;
 
         public ulong MapDevice => file.MapDevice;
@@ -129,6 +131,8 @@ internal sealed partial class TmpFile(TmpRegular inode, OpenFlags flags) : FileD
     }
 
     public FileMappers? Mappers => inode.Mappers;
+
+    public bool IsWrittenBack => !inode.Tmp.HasSeals;
 
     public Errno Resolve(ulong offset, ulong length, out Backing backing) => inode.Resolve(offset, length, out backing);
 

@@ -5,10 +5,14 @@ using Moat.Kernel.Syscalls;
 namespace Moat.Kernel.IoUring.Operations;
 
 /// <summary>A request's wait for a futex word.</summary>
-internal sealed class RequestFutexWaiter(Request request) : FutexWaiter
+internal sealed class RequestFutexWaiter(Request request, int index) : FutexWaiter
 {
-    /// <inheritdoc/>
-    protected internal override void OnWoken() => request.Ring.QueueWork(request, WorkSource.Callback);
+    /// <summary>Of those of one request, the first that is woken tells which word it was.</summary>
+    protected internal override void OnWoken()
+    {
+        Interlocked.CompareExchange(ref request.FirstWoken, index, -1);
+        request.Ring.QueueWork(request, WorkSource.Callback);
+    }
 }
 
 /// <summary>What waiting for one word and for several share: waiters in the table of futexes.</summary>
@@ -23,9 +27,10 @@ internal abstract class FutexWaitOperation : Operation
         {
             Array.Resize(ref waiters, count);
             for (int i = have; i < count; i++)
-                waiters[i] = new RequestFutexWaiter(request);
+                waiters[i] = new RequestFutexWaiter(request, i);
             request.Data = waiters;
         }
+        Volatile.Write(ref request.FirstWoken, -1);
         return waiters;
     }
 
@@ -63,7 +68,7 @@ internal abstract class FutexWaitOperation : Operation
         int woken = CancelAll(request, CountOf(request));
         Debug.Assert(woken >= 0, "only a wake-up leads here");
         request.Ring.Unhash(request);
-        request.Done(woken);
+        request.Done(Volatile.Read(ref request.FirstWoken));
         request.Ring.Complete(request);
     }
 
