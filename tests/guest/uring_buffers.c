@@ -1,6 +1,7 @@
 // Provided buffers: lists (PROVIDE_BUFFERS), rings of buffers in the program's memory and mapped from the ring, used in
 // part (incremental), their state; reads that pick one, once or many times.
 #include "uring.h"
+#include <sys/socket.h>
 #include <sys/eventfd.h>
 
 #define PAGE 4096ul
@@ -394,6 +395,41 @@ TEST(registering_rings)
     OK(munmap(b, 8192 * 16));
     OK(munmap(m, 4 * PAGE));
     ring_exit(&r);
+}
+
+// A worker that finds nothing more to receive has picked a buffer, and that is all: the next request picks its own.
+TEST(picked_in_vain_by_a_worker)
+{
+    int p[2], s[2];
+    OK(pipe(p));
+    OK(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
+    OK(shutdown(s[0], SHUT_WR));
+    ring_init(&r, 8, 0);
+    struct buf *one_ring = ring_of_buffers(1, 4, 0), *other = ring_of_buffers(2, 4, 0);
+    for (int i = 0; i < 3; i++) {
+        put(one_ring, 4, area[i], 100, 5 + i);
+        put(other, 4, area[8 + i], 100, 15 + i);
+    }
+    for (int i = 0; i < 3; i++) {
+        sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+        e->flags = IOSQE_BUFFER_SELECT | IOSQE_ASYNC;
+        e->buf_group = 1;
+        CHECK_EQ(one().res, 0);
+        CHECK_EQ(write(p[1], "x", 1), 1);
+        add_read(p[0], 0, 2, -1, 1);
+        CHECK_CQE(one(), 1, BID(15 + i));
+        CHECK_EQ(area[8 + i][0], 'x');
+        ADD(&r, READ, 250, area[0], 1, 0, 1);
+        CHECK_CQE(one(), -EBADF, 0);
+    }
+    drop_ring(1);
+    drop_ring(2);
+    ring_exit(&r);
+    OK(munmap(one_ring, PAGE));
+    OK(munmap(other, PAGE));
+    const int fds[] = {p[0], p[1], s[0], s[1]};
+    for (unsigned i = 0; i < countof(fds); i++)
+        OK(close(fds[i]));
 }
 
 // proves: IORING_OP_READ_MULTISHOT

@@ -362,6 +362,40 @@ TEST(bundles)
     OK(munmap(h.e, h.size));
 }
 
+// A worker begins a bundle, and what comes later goes on with the buffer it has.
+TEST(a_bundle_that_a_worker_began)
+{
+    struct ring r;
+    struct pbuf_ring g;
+    int s[2];
+    char *m = aligned(8192);
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    pbuf_init(&r, &g, 16, 1);
+    for (int i = 0; i < 4; i++)
+        pbuf_add(&g, m + i * 16, 16, i);
+    for (int i = 0; i < 2; i++) {
+        sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+        e->flags = IOSQE_BUFFER_SELECT | IOSQE_ASYNC;
+        e->ioprio = U_BUNDLE;
+        e->msg_flags = MSG_WAITALL;
+        e->buf_group = 1;
+        ring_submit(&r);
+        mt_sleep_us(5000);
+        CHECK_EQ(write(s[0], "abcde", 5), 5);
+        mt_sleep_us(5000);
+        CHECK_EQ(write(s[0], "fghijklmnop", 11), 11);
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, 16);
+        CHECK_EQ(c.flags & ~U_CQE_NONEMPTY, IORING_CQE_F_BUFFER | i << 16);
+        CHECK_EQ(memcmp(m + i * 16, "abcdefghijklmnop", 16), 0);
+    }
+    drop(s);
+    ring_exit(&r);
+    OK(munmap(m, 8192));
+    OK(munmap(g.e, g.size));
+}
+
 // proves: IORING_OP_URING_CMD
 TEST(tcp)
 {

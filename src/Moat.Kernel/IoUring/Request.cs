@@ -79,7 +79,7 @@ internal enum RequestFlags : uint
 
     /// <summary>Anything but the plain path at completion.</summary>
     SlowComplete = AnyLink | CqeSkip | Fail | ArmLinkTimeout | LinkTimeoutArmed | NeedCleanup | Hashed | Inflight
-        | BigCqe | Injected,
+        | BufferSelect | BigCqe | Injected,
 }
 
 /// <summary>Where a request is. Changes under the ring's lock, except that a worker moves its own to <see cref="WorkerDone"/>.</summary>

@@ -50,6 +50,8 @@ internal sealed partial class Ring
             ContinueChain(request);
         if ((request.Flags & RequestFlags.NeedCleanup) != 0)
             request.Op.Cleanup(request);
+        // What a worker has picked in vain is used up, and nothing of it is left for whoever has this object next.
+        request.Group = null;
         Finish(request);
     }
 

@@ -226,6 +226,7 @@ internal sealed partial class Ring
     {
         Debug.Assert(request.State != RequestState.Free, "completed once");
         Debug.Assert((request.Flags & RequestFlags.Hashed) == 0, "out of the cancel table");
+        Debug.Assert(request.Group is null, "no buffer is picked");
         Debug.Assert(!request.IsReady && !request.IsPending && !request.WorkQueued && !request.IsCounted, "in no list");
         request.State = RequestState.Free;
         _live--;

@@ -159,8 +159,11 @@ internal sealed partial class Ring
         RunOne(request);
     }
 
-    /// <summary>Who submitted it is gone: the thread, or with SQPOLL, where the process submits, all of its threads.</summary>
-    private bool HasEnded(Task task) => task.IoUringEnded && (_poller is null || _poller.IsDead);
+    /// <summary>
+    /// Who submitted it is gone: the thread, or with SQPOLL, where the process submits, all of its threads. Or the process ends: what is left
+    /// to do may be very much, and its threads wait for the lock.
+    /// </summary>
+    private bool HasEnded(Task task) => task.Group.IsExiting || (task.IoUringEnded && (_poller is null || _poller.IsDead));
 
     private void RunOne(Request request)
     {
