@@ -18,7 +18,9 @@ internal sealed partial class Ring
             request.Started = HostClock.Now;
         if (status == IssueStatus.WaitFile)
         {
-            HoldWorker(request);
+            // A multishot waits as all polls do.
+            if ((request.Flags & RequestFlags.Multishot) == 0)
+                HoldWorker(request);
             LeaveWorker(request);
             ArmPoll(request, request.WaitFile!, request.PollMask);
         }

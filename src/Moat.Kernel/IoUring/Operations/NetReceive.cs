@@ -69,12 +69,19 @@ internal abstract class ReceiveOperation : NetOperation
                 return status;
             // A stream tells that it is empty: no buffer is asked for before there is something to put there.
             bool isEmpty = (request.CqeFlags & CqeFlags.SOCK_NONEMPTY) == 0 && socket.GetInputHint() == 0;
+            // A bundle with a length has its turn over with it.
+            bool isCapped = (HowOf(request) & RecvSendFlags.BUNDLE) != 0 && request.Sqe.len != 0 && request.Result >= (int)request.Sqe.len;
             request.CqeFlags = CqeFlags.None;
             request.Retries = 0;
             request.Message.Done = 0;
             if (isEmpty)
                 return IssueStatus.WouldBlock;
+            if (isCapped)
+                break;
         }
+        // The attempt at submission waits for readiness next, which one that never waits ends with.
+        if ((request.Flags & RequestFlags.Polled) == 0)
+            return IssueStatus.WouldBlock;
         request.Ring.MakeReady(request, RequestState.IssueHere);
         return IssueStatus.Queued;
     }

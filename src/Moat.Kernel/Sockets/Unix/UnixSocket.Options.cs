@@ -43,6 +43,13 @@ internal abstract partial class UnixSocket
                 Options.Set(option, on != 0);
             return e;
         }
+        if (option == SocketOption.SO_INQ && IsStream)
+        {
+            if (value.Length != sizeof(int) || MemoryMarshal.Read<uint>(value) > 1)
+                return Errno.EINVAL;
+            Options.Set(option, MemoryMarshal.Read<int>(value) != 0);
+            return Errno.OK;
+        }
         if (!Options.TrySet(in caller, option, value, out Errno error))
             return base.SetOption(in caller, level, option, value);
         // More room may be all that a sender waits for.

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Vfs;
 
@@ -89,7 +90,10 @@ internal sealed partial class UnixStream(Sentry sentry, OpenFlags flags, Credent
             intake.Owner!.Uncharge(intake.Freed);
         Hand(message, ref intake, peek);
         if (intake.Copied > 0)
+        {
+            TellLeft(message);
             return intake.Copied;
+        }
         if (intake.Faulted)
             return Errno.EFAULT;
         if (intake.Seen && message.Data.Remaining == 0)
@@ -98,6 +102,15 @@ internal sealed partial class UnixStream(Sentry sentry, OpenFlags flags, Credent
         if (error != Errno.OK)
             return error;
         return (ShutdownBits & ShutReceive) != 0 ? 0 : Errno.EAGAIN;
+    }
+
+    /// <summary>SCM_INQ: what can still be read, where that is wanted (SO_INQ).</summary>
+    private void TellLeft(SocketMessage message)
+    {
+        if (!Options.Has(SocketOption.SO_INQ))
+            return;
+        int left = GetInputHint();
+        message.PutControl(SocketOption.SOL_SOCKET, SocketOption.SO_INQ, MemoryMarshal.AsBytes(new ReadOnlySpan<int>(in left)));
     }
 
     private void TakeParts(SocketMessage message, ref Intake intake)
