@@ -225,3 +225,161 @@ TEST(bundle_without_group)
     drop(s);
     ring_exit(&r);
 }
+
+// The first operation's request completes on a worker; what is linked behind it goes on there, where RWF_NOWAIT is forgotten, a buffer of a
+// ring is used up even by an error, and no signal is raised. With DEFER_TASKRUN the task goes on.
+TEST(chain_on_a_worker)
+{
+    static char pool[256], some[16];
+    int p[2], s[2], file = mt_file("f", 100);
+    struct pbuf_ring bufs = {0};
+    cqe_t c[2];
+    signal(SIGPIPE, SIG_DFL);
+    for (int defer = 0; defer < 2; defer++) {
+        ring_init(&r, 8, defer ? IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN : 0);
+        pbuf_init(&r, &bufs, 4, 3);
+        for (int i = 0; i < 4; i++)
+            pbuf_add(&bufs, pool + i * 64, 64, i);
+        OK(pipe(p));
+        pair_of(SOCK_STREAM, s);
+        for (int what = 0; what < 3; what++) {
+            if (what == 2 && defer) // raises SIGPIPE
+                continue;
+            ADD(&r, FSYNC, file, NULL, 0, 0, 1)->flags = IOSQE_IO_LINK;
+            sqe_t *q = ring_sqe(&r);
+            if (what == 0) {
+                prep(q, IORING_OP_READ, p[0], some, 1, -1, 2)->rw_flags = RWF_NOWAIT;
+            } else if (what == 1) {
+                prep(q, IORING_OP_RECV, s[0], NULL, 0, 0, 2)->msg_flags = MSG_DONTWAIT;
+                q->flags = IOSQE_BUFFER_SELECT;
+                q->buf_group = 3;
+            } else {
+                drop(p);
+                OK(pipe(p));
+                OK(close(p[0]));
+                p[0] = -1;
+                prep(q, IORING_OP_WRITE, p[1], some, 1, -1, 2);
+            }
+            ring_submit(&r);
+            if (what == 0 && !defer) {
+                mt_sleep_us(2000);
+                CHECK_EQ(write(p[1], "x", 1), 1);
+            }
+            ring_collect(&r, c, 2);
+            CHECK_EQ(c[0].res, 0);
+            CHECK_EQ(c[1].res, what == 0 ? (defer ? -EAGAIN : 1) : what == 1 ? -EAGAIN : -EPIPE);
+            CHECK_EQ(c[1].flags, what == 1 && !defer ? IORING_CQE_F_BUFFER : 0);
+        }
+        if (p[0] >= 0)
+            OK(close(p[0]));
+        OK(close(p[1]));
+        drop(s);
+        OK(munmap(bufs.e, bufs.size));
+        ring_exit(&r);
+    }
+    OK(close(file));
+}
+
+// What waited for a drain, and the drain itself, are a worker's.
+TEST(behind_a_drain_on_a_worker)
+{
+    static char pool[256], some[16];
+    int p[2], s[2], file = mt_file("f", 100);
+    struct pbuf_ring bufs = {0};
+    cqe_t c[2];
+    for (int defer = 0; defer < 2; defer++) {
+        ring_init(&r, 8, defer ? IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN : 0);
+        pbuf_init(&r, &bufs, 4, 3);
+        pbuf_add(&bufs, pool, 64, 0);
+        pbuf_add(&bufs, pool + 64, 64, 1);
+        OK(pipe(p));
+        pair_of(SOCK_STREAM, s);
+        for (int what = 0; what < 3; what++) {
+            add_nop(&r, 1)->flags = IOSQE_IO_DRAIN;
+            sqe_t *q = ring_sqe(&r);
+            if (what == 0) {
+                prep(q, IORING_OP_RECV, s[0], NULL, 0, 0, 2)->msg_flags = MSG_DONTWAIT;
+                q->flags = IOSQE_BUFFER_SELECT;
+                q->buf_group = 3;
+            } else {
+                prep(q, what == 1 ? IORING_OP_WRITE : IORING_OP_READ, what == 1 ? file : p[0], some, 10, what == 1 ? 0 : -1, 2)->rw_flags = RWF_NOWAIT;
+            }
+            ring_submit(&r);
+            ring_collect(&r, c, 2);
+            CHECK_EQ(c[0].res, 0);
+            CHECK_EQ(c[1].res, what == 1 ? 10 : -EAGAIN);
+            CHECK_EQ(c[1].flags, what == 0 ? IORING_CQE_F_BUFFER : 0);
+        }
+        drop(p);
+        drop(s);
+        OK(munmap(bufs.e, bufs.size));
+        ring_exit(&r);
+    }
+    OK(close(file));
+}
+
+// A negative length anywhere in an array of struct iovec outranks a range that cannot be; of the only one, just as much counts as one
+// call moves. What is too short for a counter says so before it finds no memory.
+TEST(vectors_that_cannot_be)
+{
+    static char some[16];
+    struct iovec v[3] = {{some, 1}, {(void *)-4096l, 1}, {some, -1}}, far[2] = {{some, 1ul << 47}, {some, 1}};
+    int s[2], e = OK(eventfd(5, EFD_NONBLOCK)), file = mt_file("f", 4);
+    uint64_t count;
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    struct msghdr m = {.msg_iov = v};
+    for (int n = 2; n < 4; n++) {
+        int want = n == 3 ? EINVAL : EFAULT;
+        m.msg_iovlen = (size_t)n;
+        CHECK_ERR(writev(s[0], v, n), want);
+        CHECK_ERR(sendmsg(s[0], &m, 0), want);
+        CHECK_EQ(result_of(ADD(&r, WRITEV, s[0], v, n, 0, 1)), -want);
+        CHECK_EQ(result_of(ADD(&r, SENDMSG, s[0], &m, 1, 0, 1)), -want);
+    }
+    CHECK(lseek(file, 0, SEEK_END) == 4 && readv(file, far, 1) == 0);
+    CHECK_ERR(preadv(file, far, 2, 0), EFAULT);
+    CHECK_EQ(result_of(ADD(&r, READV, file, far, 2, 0, 1)), -EFAULT);
+    CHECK_EQ(result_of(ADD(&r, READ, e, NOWHERE, 3, -1, 1)), -EINVAL);
+    CHECK_EQ(read(e, &count, 8), 8);
+    drop(s);
+    OK(close(e));
+    OK(close(file));
+    ring_exit(&r);
+}
+
+// The data of a message come before who receives it, and the sender's own state before the data. Nothing of a message is sent, and of a
+// stream no piece, that is not all readable.
+TEST(message_before_receiver)
+{
+    static char big[400000];
+    struct sockaddr_un nobody = {AF_UNIX, "nobody"};
+    struct iovec parts[3] = {{big, 10}, {NOWHERE, 5}, {big, 3}};
+    int s[2];
+    signal(SIGPIPE, SIG_IGN);
+    int d = OK(socket(AF_UNIX, SOCK_DGRAM, 0));
+    for (int named = 0; named < 2; named++) {
+        void *to = named ? &nobody : NULL;
+        socklen_t size = named ? sizeof nobody : 0;
+        CHECK_ERR(sendto(d, big, 1, 0, to, size), named ? ENOENT : ENOTCONN);
+        CHECK_ERR(sendto(d, NOWHERE, 1, 0, to, size), EFAULT);
+        CHECK_ERR(sendto(d, big, sizeof big, 0, to, size), EMSGSIZE);
+    }
+    OK(shutdown(d, SHUT_WR));
+    CHECK_ERR(send(d, NOWHERE, 1, 0), EPIPE);
+    CHECK_ERR(send(d, big, sizeof big, 0), EMSGSIZE);
+    OK(close(d));
+    ring_init(&r, 8, 0);
+    for (int type = SOCK_STREAM; type <= SOCK_DGRAM; type++) {
+        pair_of(type, s);
+        CHECK_ERR(writev(s[0], parts, 3), EFAULT);
+        CHECK_EQ(result_of(ADD(&r, WRITEV, s[0], parts, 3, 0, 1)), -EFAULT);
+        CHECK_ERR(recv(s[1], big, 20, MSG_DONTWAIT), EAGAIN);
+        drop(s);
+    }
+    OK(pipe(s));
+    CHECK_ERR(writev(s[1], parts, 3), EFAULT);
+    CHECK_EQ(result_of(ADD(&r, WRITEV, s[1], parts, 3, -1, 1)), -EFAULT);
+    drop(s);
+    ring_exit(&r);
+}

@@ -24,7 +24,7 @@ internal sealed partial class Ring
             LeaveWorker(request);
             ArmPoll(request, request.WaitFile!, request.PollMask);
         }
-        else if ((request.Flags & RequestFlags.NoWait) != 0)
+        else if ((request.Flags & RequestFlags.NoWait) != 0 && !WaitsThere(request))
         {
             FailNow(request, Errno.EAGAIN);
         }
@@ -44,6 +44,13 @@ internal sealed partial class Ring
         {
             QueueWorker(request);
         }
+    }
+
+    /// <summary>A worker that has it waits in the attempt, which only the file's flags or the operation's can forbid.</summary>
+    private static bool WaitsThere(Request request)
+    {
+        const RequestFlags Polls = RequestFlags.ForceAsync | RequestFlags.Multishot;
+        return (request.Flags & (RequestFlags.OnWorker | Polls)) == RequestFlags.OnWorker && request.Op.MayWait(request);
     }
 
     /// <summary>

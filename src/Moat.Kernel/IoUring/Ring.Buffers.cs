@@ -160,6 +160,7 @@ internal sealed partial class Ring
         request.HasRest = false;
         request.IsCommitted = group.Ring is null;
         // Nobody holds the ring's lock while a worker moves the data, and what cannot be polled goes to one.
+        onWorker |= (request.Flags & (RequestFlags.OnWorker | RequestFlags.Multishot)) == RequestFlags.OnWorker;
         if (group.Ring is not null && (onWorker || request.File?.Waiters is null))
         {
             request.IsCommitted = true;

@@ -33,7 +33,15 @@ internal sealed partial class Ring
         return isList;
     }
 
-    /// <summary>True when the request's group of provided buffers has one more. Under the lock.</summary>
-    public bool HasProvidedBuffers(Request request)
-        => FindGroup(request.Sqe.buf_group) is { } group && (group.Ring is { } ring ? ring.Available != 0 : group.Count != 0);
+    /// <summary>True when the request's group of provided buffers has one more. Under the lock, or on a worker.</summary>
+    public bool HasProvidedBuffers(Request request, IssueFlags flags)
+    {
+        bool unlocked = (flags & IssueFlags.Unlocked) != 0;
+        if (unlocked)
+            _lock.Enter();
+        bool has = FindGroup(request.Sqe.buf_group) is { } group && (group.Ring is { } ring ? ring.Available != 0 : group.Count != 0);
+        if (unlocked)
+            Unlock();
+        return has;
+    }
 }

@@ -182,7 +182,7 @@ internal sealed partial class Ring
             case RequestState.Issue or RequestState.IssueHere when cancelled || HasEnded(request.Task):
                 FailNow(request, cancelled ? Errno.ECANCELED : Errno.EFAULT);
                 break;
-            case RequestState.Issue when (request.Sqe.flags & (byte)SqeFlags.ASYNC) != 0:
+            case RequestState.Issue when (request.Flags & RequestFlags.ForceAsync) != 0:
                 QueueWorker(request);
                 break;
             case RequestState.Issue or RequestState.IssueHere:

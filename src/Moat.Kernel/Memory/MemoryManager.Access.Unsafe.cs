@@ -170,16 +170,18 @@ internal sealed unsafe partial class MemoryManager
             return Errno.EINVAL;
         IoVec* entries = stackalloc IoVec[Chunk];
         ulong translated = 0;
+        Errno refused = Errno.OK;
         for (int i = 0; i < count; i += Chunk)
         {
             int n = Math.Min(Chunk, count - i);
             // SAFETY: a stack buffer of Chunk entries.
             Errno error = CopyIn(iovec + (ulong)(i * sizeof(IoVec)), new Span<byte>(entries, n * sizeof(IoVec)));
             if (error == Errno.OK)
-                error = CheckRanges(entries, n);
-            if (error != Errno.OK)
-                return error;
-            for (int k = 0; k < n; k++)
+                error = CheckVectors(new Span<IoVec>(entries, n), isOnly: count == 1);
+            if (error == Errno.EINVAL || (error != Errno.OK && refused == Errno.OK))
+                refused = error;
+            // What is left may still be invalid, which outranks a range that is not of user space.
+            for (int k = 0; k < n && refused == Errno.OK; k++)
             {
                 ulong length = Math.Min(entries[k].Length, MAX_RW_COUNT - total);
                 // After the first inaccessible byte the rest is only checked.
@@ -198,20 +200,38 @@ internal sealed unsafe partial class MemoryManager
                 total += length;
             }
         }
-        return Errno.OK;
+        return refused;
     }
 
-    private static Errno CheckRanges(IoVec* entries, int count)
+    /// <summary>
+    /// Checks struct iovecs as Linux does: EINVAL for a negative length anywhere, then EFAULT for a range that user space cannot have. Of the
+    /// only one of an array just as much counts as one call moves, and with <paramref name="inUserSpace"/> false no place does.
+    /// </summary>
+    public static Errno CheckVectors(Span<IoVec> vectors, bool isOnly, bool inUserSpace = true)
     {
-        for (int i = 0; i < count; i++)
+        foreach (ref readonly IoVec vector in vectors)
         {
-            // SAFETY: the caller has count entries.
-            if ((long)entries[i].Length < 0)
+            if ((long)vector.Length < 0)
                 return Errno.EINVAL;
-            if (!IsUserRange(entries[i].Base, entries[i].Length))
+        }
+        foreach (ref readonly IoVec vector in vectors)
+        {
+            if (inUserSpace && !IsUserRange(vector.Base, isOnly ? Math.Min(vector.Length, MAX_RW_COUNT) : vector.Length))
                 return Errno.EFAULT;
         }
         return Errno.OK;
+    }
+
+    /// <summary>Shortens ranges so that all together are no more than one call moves; returns their sum.</summary>
+    public static ulong LimitVectors(Span<IoVec> vectors)
+    {
+        ulong total = 0;
+        foreach (ref IoVec vector in vectors)
+        {
+            vector.Length = Math.Min(vector.Length, MAX_RW_COUNT - total);
+            total += vector.Length;
+        }
+        return total;
     }
 
     /// <summary>True for a range that user space can have at all (access_ok).</summary>

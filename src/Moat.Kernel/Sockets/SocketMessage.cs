@@ -83,6 +83,9 @@ internal sealed partial class SocketMessage
     /// <summary>Where <see cref="Name"/> leads, found by <see cref="Socket.PrepareSend"/>.</summary>
     public Socket? Destination { get; set; }
 
+    /// <summary>Why there is no <see cref="Destination"/>: told once everything else about a send is right.</summary>
+    public Errno DestinationError { get; set; }
+
     /// <summary>The address that a send was given.</summary>
     public ReadOnlySpan<byte> NameBytes => Name.AsSpan(0, NameLength);
 
@@ -188,18 +191,11 @@ internal sealed partial class SocketMessage
     private Errno CheckVectors(int count, bool isPinned)
     {
         Span<IoVec> vectors = _vectors.AsSpan(0, count);
-        ulong total = 0;
-        foreach (ref IoVec vector in vectors)
-        {
-            if ((long)vector.Length < 0)
-                return Errno.EINVAL;
-            vector.Length = Math.Min(vector.Length, MemoryManager.MAX_RW_COUNT - total);
-            if (!isPinned && !MemoryManager.IsUserRange(vector.Base, vector.Length))
-                return Errno.EFAULT;
-            total += vector.Length;
-        }
+        Errno error = MemoryManager.CheckVectors(vectors, isOnly: count == 1, inUserSpace: !isPinned);
+        if (error != Errno.OK)
+            return error;
         _vectorCount = count;
-        Length = total;
+        Length = MemoryManager.LimitVectors(vectors);
         return Errno.OK;
     }
 
@@ -367,8 +363,8 @@ internal sealed partial class SocketMessage
         result = Import(MapAccess.Read);
         if (!result.IsError)
             result = socket.Send(this);
-        else if (result.Error == Errno.EFAULT && socket.IsStream)
-            result = SendNowhere(socket);
+        else if (result.Error == Errno.EFAULT)
+            result = socket.IsStream ? SendNowhere(socket) : SendPartly(socket);
         _mm.EndAccess();
         return result;
     }
@@ -379,6 +375,13 @@ internal sealed partial class SocketMessage
         Data.Clear();
         SysResult result = socket.Send(this);
         return result.IsError ? result : Errno.EFAULT;
+    }
+
+    /// <summary>A socket of messages finds the missing part when it copies, after what it looks at before.</summary>
+    private SysResult SendPartly(Socket socket)
+    {
+        Data.AddInaccessible(Length - Done - Data.Remaining);
+        return socket.Send(this);
     }
 
     /// <summary>Takes the spans of what is left from a registered buffer. EFAULT.</summary>

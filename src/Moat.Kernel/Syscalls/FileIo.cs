@@ -152,13 +152,8 @@ internal static class FileIo
             vector.Clear();
             task.Mm.BeginAccess();
             SysResult result = buffer.Translate(task.Mm, MapAccess.Read, vector, out bool isCut);
-            if (isCut && !file.IsSeekable && !buffer.IsVector)
-            {
-                // Streams take whole pages: what faults in the middle of one takes the page with it.
-                vector.Truncate(vector.Remaining & ~4095UL);
-                if (vector.Remaining == 0)
-                    vector.AddInaccessible(1);
-            }
+            if (isCut && !file.IsSeekable && (!buffer.IsVector || file is Sockets.Socket or Pipes.PipeFile))
+                FileOperations.CutWrite(file, vector);
             if (vector.IsInaccessible && file.IsRegular)
                 result = Errno.EFAULT;
             if (!result.IsError)

@@ -66,6 +66,23 @@ internal static partial class FileOperations
         return Move(file, from, offset, flags, write: true);
     }
 
+    /// <summary>
+    /// What is to be written is not all readable: of a message nothing is sent then; streams take whole pieces, and what faults in the middle of
+    /// one takes the piece with it.
+    /// </summary>
+    public static void CutWrite(FileDescription file, IoVector vector)
+    {
+        const ulong Page = 4096, UnixPiece = 36544;
+        if (file is Sockets.Socket { IsStream: false })
+        {
+            vector.AddInaccessible(1);
+            return;
+        }
+        vector.Truncate(vector.Remaining - (vector.Remaining % (file is Sockets.Unix.UnixStream ? UnixPiece : Page)));
+        if (vector.Remaining == 0)
+            vector.AddInaccessible(1);
+    }
+
     /// <summary>Reads or writes at the position (-1) or an offset, all checked, and tells who watches.</summary>
     public static SysResult Move(FileDescription file, IoVector vector, long offset, RwFlags flags, bool write)
     {

@@ -127,7 +127,7 @@ internal abstract class ReceiveOperation : NetOperation
 
     /// <summary>The queue of errors is never waited for.</summary>
     public override bool MayWait(Request request)
-        => (request.Message!.Flags & MsgFlags.MSG_ERRQUEUE) == 0 && !WaitsFirst(request, HowOf(request));
+        => (request.Message!.Flags & (MsgFlags.MSG_ERRQUEUE | MsgFlags.MSG_DONTWAIT)) == 0 && !WaitsFirst(request, HowOf(request));
 }
 
 /// <summary>IORING_OP_RECV.</summary>
@@ -242,7 +242,7 @@ internal sealed class Recv : ReceiveOperation
             int left = socket.GetInputHint();
             request.CqeFlags = (request.CqeFlags & ~CqeFlags.SOCK_NONEMPTY) | (left > 0 ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None);
             first = request.CqeFlags & ~(CqeFlags.BUF_MORE | CqeFlags.SOCK_NONEMPTY);
-            isLast = IsLimitReached(request) || (isRing ? request.TookAll : !ring.HasProvidedBuffers(request));
+            isLast = IsLimitReached(request) || (isRing ? request.TookAll : !ring.HasProvidedBuffers(request, flags));
             // A length ends a multishot's bundle; of a single one it only says how much to begin with. What did not fit whole buffers waits.
             bool isCut = (isRing && room < asked) || isPart || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
             if (again || isLast || isCut || left <= 1 || (ulong)result.Value < room)

@@ -32,7 +32,8 @@ internal abstract class SendOperation : NetOperation
     }
 
     /// <inheritdoc/>
-    public override bool MayWait(Request request) => !WaitsFirst(request, HowOf(request));
+    public override bool MayWait(Request request)
+        => (request.Message!.Flags & MsgFlags.MSG_DONTWAIT) == 0 && !WaitsFirst(request, HowOf(request));
 
     /// <summary>Reads what is to be sent.</summary>
     protected abstract Errno PrepareMessage(Request request, SocketMessage message);
@@ -174,7 +175,7 @@ internal abstract class SendOperation : NetOperation
             if (status != IssueStatus.Done)
                 return status;
             ring.PutBuffer(request, message.Length);
-            bool isLast = request.Result <= 0 || (request.Flags & RequestFlags.Polled) != 0 || !ring.HasProvidedBuffers(request);
+            bool isLast = request.Result <= 0 || (request.Flags & RequestFlags.Polled) != 0 || !ring.HasProvidedBuffers(request, flags);
             if (isLast || !ring.PostMore(request, request.Result, request.CqeFlags | CqeFlags.MORE))
                 return status;
             request.CqeFlags = CqeFlags.None;

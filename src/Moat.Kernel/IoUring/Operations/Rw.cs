@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Moat.Kernel.Events;
 using Moat.Kernel.Ipc;
 using Moat.Kernel.Memory;
+using Moat.Kernel.Pipes;
 using Moat.Kernel.Sockets;
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
@@ -101,6 +102,8 @@ internal abstract class RwOperation(bool isWrite) : Operation
             mm.BeginAccess();
         Errno e = Import(request, vector, flags, worker?.Pin);
         vector.IsCut = vector.Remaining < request.Length - request.Moved;
+        if (vector.IsCut && IsWrite && request.File is Socket or PipeFile)
+            FileOperations.CutWrite(request.File, vector);
         IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : e == Errno.EFAULT ? NoMemory(request, vector, flags) : request.Done(e);
         if (onWorker)
             worker!.Pin.Unpin();
@@ -121,6 +124,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
         if (IsWrite && request.File!.IsRegular)
             return request.Done(Errno.EFAULT);
         vector.AddInaccessible(request.Length);
+        vector.IsCut = false;
         return Transfer(request, vector, flags);
     }
 
@@ -132,6 +136,8 @@ internal abstract class RwOperation(bool isWrite) : Operation
     {
         FileDescription file = request.File!;
         RwFlags rw = (RwFlags)request.Sqe.rw_flags;
+        if (WaitsOnWorker(request, flags))
+            rw &= ~RwFlags.RWF_NOWAIT;
         if (request.Length == 0 && file.SkipsEmpty(IsWrite))
             return Finish(request, 0);
         // Its state could be read at once; but what cannot tell that it would wait is waited for.
@@ -149,7 +155,11 @@ internal abstract class RwOperation(bool isWrite) : Operation
         {
             SysResult moved = Move(request, file, vector, rw, inPlace);
             if (moved.Error == Errno.EAGAIN && (request.Flags & RequestFlags.NoWait) == 0)
+            {
+                if (whole && IsWrite)
+                    GoesToWorker(request);
                 return IssueStatus.WouldBlock;
+            }
             if (moved.Error == Errno.EINVAL && (flags & IssueFlags.NonBlock) != 0 && file is (Ring or Epoll or PidFd) && !IsReady(file))
                 return IssueStatus.WouldBlock;
             if (moved.IsError)
@@ -177,7 +187,9 @@ internal abstract class RwOperation(bool isWrite) : Operation
             Errno e = FileOperations.CheckFlags(file, mayWait ? rw & ~RwFlags.RWF_NOWAIT : rw, IsWrite);
             if (e != Errno.OK)
                 return e;
-            if ((rw & RwFlags.RWF_NOWAIT) != 0)
+            bool waits = WaitsOnWorker(request, flags);
+            mayWait &= !waits;
+            if ((rw & RwFlags.RWF_NOWAIT) != 0 && !waits)
                 request.Flags |= RequestFlags.NoWait;
         }
         // A ring that polls for completions needs files that can be polled so; no other takes the flag for it.
@@ -186,14 +198,27 @@ internal abstract class RwOperation(bool isWrite) : Operation
             return Errno.EOPNOTSUPP;
         if (!polls && (rw & RwFlags.RWF_HIPRI) != 0)
             return Errno.EINVAL;
-        // A worker waits as it likes.
-        if (mayWait && (flags & IssueFlags.NonBlock) != 0)
+        if (mayWait)
             return Errno.EAGAIN;
+        if (file.IsRegular && file.HostDescriptor < 0 && !file.IsDirect && (IsWrite || !file.SupportsNoWait))
+            GoesToWorker(request);
         // Streams have no place, but a wrong one is refused all the same.
         long offset = (long)request.Sqe.off;
         if (offset != -1 && (offset < 0 || offset > long.MaxValue - (long)request.Length))
             return Errno.EINVAL;
         return offset > 0 && file is Socket ? Errno.ESPIPE : Errno.OK;
+    }
+
+    /// <summary>A worker waits as it likes, RWF_NOWAIT or not, unless it was asked for and the file can be polled.</summary>
+    private static bool WaitsOnWorker(Request request, IssueFlags flags)
+        => ((flags & IssueFlags.Unlocked) != 0 || (request.Flags & RequestFlags.OnWorker) != 0)
+        && ((request.Flags & RequestFlags.ForceAsync) == 0 || request.File!.Waiters is null);
+
+    /// <summary>What has to wait for a file, which ends by itself, is a worker's on Linux: what is linked behind it goes on there.</summary>
+    private static void GoesToWorker(Request request)
+    {
+        if ((request.Ring.Setup & IoUringSetup.DEFER_TASKRUN) == 0)
+            request.Flags |= RequestFlags.OnWorker;
     }
 
     private SysResult Move(Request request, FileDescription file, IoVector vector, RwFlags rw, bool inPlace)
@@ -219,7 +244,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
     {
         if (request.Moved == 0 && end.IsError)
         {
-            if (end.Error == Errno.EPIPE && IsWrite && request.File!.RaisesSigpipe && (request.Flags & RequestFlags.Worked) == 0
+            if (end.Error == Errno.EPIPE && IsWrite && request.File!.RaisesSigpipe && (request.Flags & (RequestFlags.Worked | RequestFlags.OnWorker)) == 0
                 && ((RwFlags)request.Sqe.rw_flags & RwFlags.RWF_NOSIGNAL) == 0)
             {
                 request.Task.SendSigpipe();
@@ -361,18 +386,9 @@ internal class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
             request.Wanted = request.Length = Math.Min(vectors[0].Length, MemoryManager.MAX_RW_COUNT);
             return Errno.OK;
         }
-        ulong total = 0;
-        foreach (ref IoVec vector in vectors)
-        {
-            if ((long)vector.Length < 0)
-                return Errno.EINVAL;
-            vector.Length = Math.Min(vector.Length, MemoryManager.MAX_RW_COUNT - total);
-            if (!MemoryManager.IsUserRange(vector.Base, vector.Length))
-                return Errno.EFAULT;
-            total += vector.Length;
-        }
-        request.Length = total;
-        return Errno.OK;
+        e = MemoryManager.CheckVectors(vectors, isOnly: count == 1);
+        request.Length = e == Errno.OK ? MemoryManager.LimitVectors(vectors) : 0;
+        return e;
     }
 
     /// <inheritdoc/>

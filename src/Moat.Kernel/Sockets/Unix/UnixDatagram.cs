@@ -78,9 +78,9 @@ internal sealed class UnixDatagram(Sentry sentry, OpenFlags flags, Credentials c
         Errno error = UnixAddress.Check(message.NameBytes);
         if (error != Errno.OK)
             return error;
-        error = Find(message.Caller, message.NameBytes, out UnixSocket? found);
+        message.DestinationError = Find(message.Caller, message.NameBytes, out UnixSocket? found);
         message.Destination = found;
-        return error;
+        return Errno.OK;
     }
 
     public override SysResult Send(SocketMessage message)
@@ -91,18 +91,27 @@ internal sealed class UnixDatagram(Sentry sentry, OpenFlags flags, Credentials c
         Errno error = message.ControlUsed > 0 ? UnixAncillary.Parse(message, Sentry, out ancillary) : Errno.OK;
         if (error != Errno.OK)
             return error;
-        bool named = message.Destination is not null;
-        UnixSocket? other = message.Destination as UnixSocket ?? Peer;
-        error = other is null ? Errno.ENOTCONN : AutobindForCredentials();
+        error = AutobindForCredentials();
         if (error == Errno.OK)
             error = CheckSend((int)Math.Min(message.Data.Remaining, int.MaxValue));
-        if (error == Errno.OK)
-            error = CheckReceiver(other!, named);
-        SysResult result = error;
-        if (error == Errno.OK)
-            result = SendPacket(message, other!, ref ancillary);
+        SysResult result = error == Errno.OK ? SendChecked(message, ref ancillary) : error;
         ancillary.Drop();
         return result;
+    }
+
+    /// <summary>The data comes before who receives it, as on Linux: EFAULT outranks ENOENT or ECONNREFUSED.</summary>
+    private SysResult SendChecked(SocketMessage message, ref UnixAncillary ancillary)
+    {
+        bool named = message.NameLength > 0;
+        UnixSocket? other = named ? message.Destination as UnixSocket : Peer;
+        UnixQueue queue = (other ?? this).Queue;
+        if (Pack(message, queue) is not { } packet)
+            return Errno.EFAULT;
+        Errno error = other is not null ? CheckReceiver(other, named) : named ? message.DestinationError : Errno.ENOTCONN;
+        if (error == Errno.OK)
+            return SendPacket(message, packet, other!, ref ancillary);
+        queue.Return(packet);
+        return error;
     }
 
     private Errno CheckSend(int length)
@@ -184,8 +193,10 @@ internal sealed class UnixSeqPacket(Sentry sentry, OpenFlags flags, Credentials 
             result = Errno.EMSGSIZE;
         else if ((ShutdownBits & ShutSend) != 0)
             result = Errno.EPIPE;
+        else if (IsSendBufferFull)
+            result = Errno.EAGAIN;
         else
-            result = IsSendBufferFull ? Errno.EAGAIN : SendPacket(message, peer, ref ancillary);
+            result = Pack(message, peer.Queue) is { } packet ? SendPacket(message, packet, peer, ref ancillary) : Errno.EFAULT;
         ancillary.Drop();
         return result;
     }

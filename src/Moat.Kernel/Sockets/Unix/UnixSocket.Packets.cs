@@ -104,18 +104,26 @@ internal abstract partial class UnixSocket
         return Errno.OK;
     }
 
-    /// <summary>Sends the message's data as one packet. EFAULT, EPIPE, EPERM (SO_PASSRIGHTS is off).</summary>
-    protected SysResult SendPacket(SocketMessage message, UnixSocket to, ref UnixAncillary ancillary)
+    /// <summary>The message's data as one packet of a queue; null when it is not all readable.</summary>
+    protected static UnixPacket? Pack(SocketMessage message, UnixQueue queue)
+    {
+        int length = (int)message.Data.Remaining;
+        UnixPacket packet = queue.Rent(length);
+        if (packet.Fill(message.Data, length))
+            return packet;
+        queue.Return(packet);
+        return null;
+    }
+
+    /// <summary>Sends a packet of the receiver's queue, which is gone either way. Bytes sent, or EPIPE, EPERM (SO_PASSRIGHTS is off).</summary>
+    protected SysResult SendPacket(SocketMessage message, UnixPacket packet, UnixSocket to, ref UnixAncillary ancillary)
     {
         if (ancillary.Rights is not null && !to.Options.Has(SocketOption.SO_PASSRIGHTS))
-            return Errno.EPERM;
-        int length = (int)message.Data.Remaining;
-        UnixPacket packet = to.Queue.Rent(length);
-        if (!packet.Fill(message.Data, length))
         {
             to.Queue.Return(packet);
-            return Errno.EFAULT;
+            return Errno.EPERM;
         }
+        int length = packet.Length;
         Errno error = Deliver(to, packet, UnixCharge.OfDatagram(length), IdentifySender(message, in ancillary, to), ref ancillary);
         return error == Errno.OK ? length : error;
     }
