@@ -350,8 +350,8 @@ static void prepare(sqe_t *s, struct lane *l, int lane, int place, bool last)
         break;
     case 4: s->fd = s->opcode == IORING_OP_PROVIDE_BUFFERS ? -1 : 1000; break;
     case 5: s->buf_index = (uint16_t)(LANES + 1 + lane); break;
-    case 6: // the place in the table is the lower half: no other lane's
-        s->off = 1ull << 63 | (s->opcode == IORING_OP_FILES_UPDATE ? spare_slot(lane) : pick(100));
+    case 6: // the lower half is what counts: no other lane's place in the table, no completions that a time-out of no time would race
+        s->off = 1ull << 63 | (s->opcode == IORING_OP_FILES_UPDATE ? spare_slot(lane) : s->opcode == IORING_OP_TIMEOUT ? 1u << 20 : pick(100));
         break;
     case 7: s->ioprio = (uint16_t)(1u << (6 + pick(10))); break;
     case 8: s->file_index ^= 1u << (20 + pick(10)); break;
