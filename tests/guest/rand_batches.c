@@ -1,9 +1,11 @@
-// run: 1 2000
-// run: 2 2000
-// run: 4 2000
-// run: 5 2000
-// run: 7 2000
-// run: 8 2000
+// run: 1 8000
+// run: 2 8000
+// run: 4 8000
+// run: 6 8000
+// run: 7 8000
+// run: 8 8000
+// run: 10 8000
+// run: 11 8000
 // Requests of every operation that ends by itself, by chance, on rings of every kind: batches of chains that run at the same time, with
 // wrong fields here and there. What every completion, buffer, file and position came to is printed as one number for each
 // block of steps; with a third argument, what is seen from that step on is printed itself, for two blocks or as many steps as a
