@@ -97,6 +97,9 @@ internal sealed unsafe partial class MemoryManager
     /// <summary>Ends what <see cref="BeginAccess"/> began, in the same thread; spans are invalid from here on.</summary>
     public void EndAccess() => _access.ExitRead();
 
+    /// <summary>This thread is between <see cref="BeginAccess"/> and <see cref="EndAccess"/>.</summary>
+    public bool IsAccessing => _access.IsReading;
+
     /// <summary>
     /// Appends the host spans of a guest range to <paramref name="into"/>, as far as it is mapped with
     /// <paramref name="access"/>. Returns the bytes translated, fewer than <paramref name="length"/> when a page in the

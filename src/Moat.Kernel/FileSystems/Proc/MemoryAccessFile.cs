@@ -98,10 +98,13 @@ internal sealed class MemoryAccessFile(MemoryManager mm, OpenFlags flags) : File
             bool written = mm.CopyOut(new UserPtr((ulong)offset), piece) == Errno.OK, isLast = false;
             if (!written && done == 0)
             {
-                // Pages to copy first: that needs the lock which holds the vector's spans. They are not used any more.
-                mm.EndAccess();
+                // Pages to copy first: that needs the lock which holds the vector's spans, unless they are the sentry's own. They are not used any more.
+                bool holds = mm.IsAccessing;
+                if (holds)
+                    mm.EndAccess();
                 bool made = mm.MakeOwn((ulong)offset, (ulong)piece.Length);
-                mm.BeginAccess();
+                if (holds)
+                    mm.BeginAccess();
                 written = made && mm.CopyOut(new UserPtr((ulong)offset), piece) == Errno.OK;
                 isLast = true;
             }
