@@ -18,7 +18,6 @@ program "keys put and read over HTTP" etcd-server:etcd curl:curl
 server etcd further
 program "20 messages to a subscriber" mosquitto:mosquitto mosquitto-clients:mosquitto_pub
 server mosquitto further
-networks=(host)
 program "a cache before a web server" varnish:varnishd curl:curl gcc:gcc
 server varnish further
 program "its web server with workers, child processes" php8.2-cli:php8.2 curl:curl
