@@ -360,6 +360,24 @@ TEST(buffers_of_files)
     ring_exit(&r);
 }
 
+TEST(opens_that_meet_their_other_end)
+{
+    // The other end comes at any moment of the worker's open.
+    struct ring r;
+    ring_init(&r, 8, 0);
+    OK(mkfifo("fifo", 0600));
+    for (int i = 0; i < 200; i++) {
+        ADD(&r, OPENAT, AT_FDCWD, "fifo", 0, 0, i)->flags = IOSQE_ASYNC;
+        ring_submit(&r);
+        if (i % 4)
+            mt_sleep_us(i % 50);
+        int fd = OK(open("fifo", O_RDWR));
+        OK(close(OK(ring_wait(&r).res)));
+        OK(close(fd));
+    }
+    ring_exit(&r);
+}
+
 TEST(rings_made_used_and_closed)
 {
     // What a thread remembers of the rings that it has used does not grow with them.

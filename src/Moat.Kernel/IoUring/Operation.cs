@@ -133,6 +133,9 @@ internal abstract class Operation
     /// <summary>True when an attempt on a worker may wait for as long as it takes: nobody asked it not to.</summary>
     public virtual bool MayWait(Request request) => true;
 
+    /// <summary>True when what a request waits for has happened though its file is not ready otherwise.</summary>
+    public virtual bool IsReady(Request request) => false;
+
     /// <summary>The request fails without having been issued: Request.Result is the error, the operation may change it.</summary>
     public virtual void OnFail(Request request)
     {

@@ -110,7 +110,7 @@ internal sealed partial class Ring
         if (file.Waiters is { } queue)
         {
             queue.Add(wait, mask);
-            if ((file.Poll() & (mask | PollEvents.POLLHUP)) == 0)
+            if ((file.Poll() & (mask | PollEvents.POLLHUP)) == 0 && !request.Op.IsReady(request))
                 return;
             if (request.Retries++ >= MaxRetries)
             {

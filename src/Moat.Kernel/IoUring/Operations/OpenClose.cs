@@ -72,6 +72,9 @@ internal sealed class OpenAt(bool withHow) : PathOperation
         return request.Done(result);
     }
 
+    /// <summary>The other end of a FIFO may come, which nobody can read or write yet, before the wait for it begins.</summary>
+    public override bool IsReady(Request request) => request.OtherFile is { } file && file.FinishOpen() == Errno.OK;
+
     /// <inheritdoc/>
     public override Errno Interrupted => Errno.ERESTARTSYS;
 
