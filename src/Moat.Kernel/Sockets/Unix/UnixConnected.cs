@@ -88,6 +88,8 @@ internal abstract class UnixConnected : UnixSocket
 
     private Errno WhyNotClosed() => State == UnixState.Connected ? Errno.EISCONN : Errno.EINVAL;
 
+    public override bool IsAccepted => _accepted;
+
     public override bool AcceptsNoMore => IsReceiveShut;
 
     public override Errno Accept(in Caller caller, OpenFlags flags, out Socket? accepted)

@@ -16,11 +16,14 @@ internal sealed class UnixGarbage
     private readonly Lock _lock = new();
     private readonly HashSet<UnixSocket> _inFlight = [];
     private readonly Lock _collecting = new();
-    private int _count;
     private bool _again;
 
-    /// <summary>Descriptions are about to be queued.</summary>
-    public void Entered(FileDescription[] rights)
+    // Only what lies in itself, however deep, is held by nobody else. What closes such a circle lies in a socket that is on its way, or in a
+    // connection that nobody has accepted, whose listener may be.
+    private bool _mayCircle;
+
+    /// <summary>Descriptions are about to be queued in <paramref name="to"/>.</summary>
+    public void Entered(FileDescription[] rights, UnixSocket to)
     {
         foreach (FileDescription file in rights)
         {
@@ -30,7 +33,7 @@ internal sealed class UnixGarbage
             {
                 if (socket.InFlight++ == 0)
                     _inFlight.Add(socket);
-                Volatile.Write(ref _count, _inFlight.Count);
+                Volatile.Write(ref _mayCircle, _mayCircle || to.InFlight > 0 || !to.IsAccepted);
             }
         }
     }
@@ -46,7 +49,7 @@ internal sealed class UnixGarbage
             {
                 if (--socket.InFlight == 0)
                     _inFlight.Remove(socket);
-                Volatile.Write(ref _count, _inFlight.Count);
+                Volatile.Write(ref _mayCircle, _mayCircle && _inFlight.Count > 0);
             }
         }
     }
@@ -54,7 +57,7 @@ internal sealed class UnixGarbage
     /// <summary>A socket is gone that may have been the way to others, or a descriptor of one that is on its way.</summary>
     public void CollectIfAny()
     {
-        if (Volatile.Read(ref _count) > 0)
+        if (Volatile.Read(ref _mayCircle))
             Collect();
     }
 

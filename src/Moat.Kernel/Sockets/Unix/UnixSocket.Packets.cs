@@ -86,7 +86,7 @@ internal abstract partial class UnixSocket
         if (to.Options.Has(SocketOption.SO_TIMESTAMP) || to.Options.Has(SocketOption.SO_TIMESTAMPNS))
             packet.Time = HostClock.RealtimeNow;
         if (packet.Rights is not null)
-            Sentry.UnixGarbage.Entered(packet.Rights);
+            Sentry.UnixGarbage.Entered(packet.Rights, to);
         Charge(charge);
         if (to.IsReceiveShut || !to.Queue.TryPush(packet))
         {

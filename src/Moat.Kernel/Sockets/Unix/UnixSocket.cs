@@ -69,6 +69,9 @@ internal abstract partial class UnixSocket : Socket
     /// <summary>How often it is on its way through other sockets. Guarded by the lock of <see cref="UnixGarbage"/>.</summary>
     public int InFlight { get; set; }
 
+    /// <summary>False: a connection that waits to be accepted.</summary>
+    public virtual bool IsAccepted => true;
+
     /// <summary>The other side: of a stream the one connected to, of datagrams the default destination.</summary>
     public UnixSocket? Peer => _peer;
 
