@@ -100,6 +100,8 @@ static void datagrams(uint32_t setup, int family, int flags)
     drop(s);
 }
 
+// None of these times is a device's.
+// proves: IORING_CQE_F_TSTAMP_HW
 TEST(udp) { datagrams(IORING_SETUP_CQE32, AF_INET, 0); }
 TEST(udp6) { datagrams(IORING_SETUP_CQE32, AF_INET6, 0); }
 TEST(udp_mixed) { datagrams(U_SETUP_CQE_MIXED, AF_INET, 0); }
