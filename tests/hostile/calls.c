@@ -306,11 +306,7 @@ static void a_process(uint64_t n)
     edge = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     munmap(edge + 4096, 4096);
     scratch = mmap(NULL, 72 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    char dir[64];
-    snprintf(dir, sizeof dir, "/tmp/hostile.%lu", (unsigned long)n % 16);
-    mkdir(dir, 0777);
-    chmod(dir, 0777);
-    if (chdir(dir) != 0)
+    if (!enter_directory(n))
         return;
     mkdir("d", 0777);
     for (int i = 0; i < FILES; i++)

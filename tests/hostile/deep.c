@@ -362,8 +362,6 @@ static void *scribbles(void *arg)
     return NULL;
 }
 
-static void on_signal(int s) { (void)s; }
-
 static void pair(int a, int b, int type, bool pipes)
 {
     int two[2] = {-1, -1};
@@ -439,17 +437,10 @@ static void a_process(uint64_t n)
 {
     sow(n);
     area = mmap(NULL, AREA + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    // In memory: a volume would be filled (FALLOC_FL_KEEP_SIZE knows no limit).
-    char dir[64];
-    snprintf(dir, sizeof dir, "/tmp/hostile.%lu", (unsigned long)n % 16);
-    mkdir(dir, 0777);
-    chmod(dir, 0777);
-    if (chdir(dir) != 0)
+    if (!enter_directory(n))
         return;
     mkdir("d", 0777);
-    for (int s = 1; s < 32; s++)
-        if (s != SIGSEGV && s != SIGBUS && s != SIGILL && s != SIGFPE && s != SIGSYS && s != SIGTRAP)
-            signal(s, on_signal);
+    catch_signals();
     setrlimit(RLIMIT_FSIZE, &(struct rlimit){4 << 20, 4 << 20});
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){400, 400});
     make_files();

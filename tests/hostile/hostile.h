@@ -30,6 +30,25 @@ static void open_counts(void)
     close(fd);
 }
 
+// One of sixteen directories, shared by the processes that come by. In memory: a volume would be filled (FALLOC_FL_KEEP_SIZE knows no limit).
+static inline bool enter_directory(uint64_t n)
+{
+    char dir[64];
+    snprintf(dir, sizeof dir, "/tmp/hostile.%lu", (unsigned long)n % 16);
+    mkdir(dir, 0777);
+    chmod(dir, 0777);
+    return chdir(dir) == 0;
+}
+
+// Signals interrupt; those of faults still kill.
+static inline void on_signal(int s) { (void)s; }
+static inline void catch_signals(void)
+{
+    for (int s = 1; s < 32; s++)
+        if (s != SIGSEGV && s != SIGBUS && s != SIGILL && s != SIGFPE && s != SIGSYS && s != SIGTRAP)
+            signal(s, on_signal);
+}
+
 // A generator per thread.
 static __thread uint64_t seed;
 static inline uint32_t pick(uint32_t n) { return (uint32_t)(mt_random(&seed) >> 33) % n; }

@@ -135,8 +135,6 @@ static void *scribbles(void *arg)
     return NULL;
 }
 
-static void on_signal(int s) { (void)s; }
-
 static void a_process(uint64_t n)
 {
     static const uint32_t kinds[] = {0, IORING_SETUP_SUBMIT_ALL, U_SETUP_NO_SQARRAY, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG,
@@ -147,15 +145,9 @@ static void a_process(uint64_t n)
     area = mmap(NULL, AREA, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (unsigned i = 0; i < AREA; i += 8)
         *(uint64_t *)(area + i) = odds(2) ? any_address() : any_number();
-    char dir[64];
-    snprintf(dir, sizeof dir, "/tmp/hostile.%lu", (unsigned long)n % 16);
-    mkdir(dir, 0777);
-    chmod(dir, 0777);
-    if (chdir(dir) != 0)
+    if (!enter_directory(n))
         return;
-    for (int s = 1; s < 32; s++)
-        if (s != SIGSEGV && s != SIGBUS && s != SIGILL && s != SIGFPE && s != SIGSYS && s != SIGTRAP)
-            signal(s, on_signal);
+    catch_signals();
     for (int i = 0; i < 2; i++) {
         struct ring *r = &rings[i];
         r->p.flags = kinds[pick(countof(kinds))] | (odds(3) ? IORING_SETUP_CQSIZE : 0);

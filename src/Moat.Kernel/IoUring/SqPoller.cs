@@ -32,7 +32,6 @@ internal sealed class SqPoller
     {
         ThreadGroup process = maker.Group;
         Process = process;
-        Id = id;
         Thread = IoThread.MakePoller(id, maker.Tid);
         Workers = workers;
         Core = core;
@@ -44,7 +43,7 @@ internal sealed class SqPoller
     public ThreadGroup Process { get; }
 
     /// <summary>What the sandbox knows the thread by.</summary>
-    public int Id { get; }
+    public int Id => Thread.Id;
 
     /// <summary>The thread as the process sees it.</summary>
     public IoThread Thread { get; }

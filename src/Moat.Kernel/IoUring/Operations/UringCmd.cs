@@ -53,9 +53,7 @@ internal sealed class UringCmd : Operation
             request.Extra = ((ulong)stamp.Time.Seconds, (ulong)stamp.Time.Nanoseconds);
             ring.PostBig(request, (int)stamp.Key, what | CqeFlags.MORE | (stamp.IsHardware ? CqeFlags.TSTAMP_HW : CqeFlags.None));
         }
-        request.WaitFile = socket;
-        request.PollMask = PollEvents.POLLERR;
-        return IssueStatus.WaitFile;
+        return request.WaitFor(socket, PollEvents.POLLERR);
     }
 
     private static SysResult Serve(Request request, Socket socket)
