@@ -9,14 +9,14 @@ internal sealed class WaitQueue
 {
     private readonly Lock _lock = new();
     private readonly IWaitSource? _source;
-    private WaitEntry? _head, _tail;
+    private Chain<WaitEntry> _entries;
     private ulong _places;
 
     /// <summary>Makes one; <paramref name="source"/> is told before somebody waits.</summary>
     public WaitQueue(IWaitSource? source = null) => _source = source;
 
     /// <summary>True when somebody waits. A hint: may be stale at once.</summary>
-    public bool HasWaiters => Volatile.Read(ref _head) is not null;
+    public bool HasWaiters => Volatile.Read(ref _entries.First) is not null;
 
     /// <summary>
     /// Adds an entry: in front when it <see cref="WaitEntry.GoesFirst"/>, but at its old place when it <see cref="WaitEntry.KeepsPlace"/>, else
@@ -31,17 +31,7 @@ internal sealed class WaitQueue
         {
             entry.Mask = mask | PollEvents.POLLERR | PollEvents.POLLHUP;
             entry.Queue = this;
-            WaitEntry? before = entry.GoesFirst ? FindPlace(entry) : null;
-            entry.Next = before;
-            entry.Previous = before is null ? _tail : before.Previous;
-            if (entry.Next is null)
-                _tail = entry;
-            else
-                entry.Next.Previous = entry;
-            if (entry.Previous is null)
-                _head = entry;
-            else
-                entry.Previous.Next = entry;
+            _entries.Insert(entry, entry.GoesFirst ? FindPlace(entry) : null);
         }
         // The adder looks at the state again after this; a full fence makes sure that a waker which saw an empty
         // queue made its state visible before that look.
@@ -53,7 +43,7 @@ internal sealed class WaitQueue
     {
         if (!entry.KeepsPlace)
             entry.Place = ++_places;
-        WaitEntry? at = _head;
+        WaitEntry? at = _entries.First;
         while (at is { GoesFirst: true } && at.Place > entry.Place)
             at = at.Next;
         return at;
@@ -81,12 +71,12 @@ internal sealed class WaitQueue
     public void Wake(PollEvents events, bool all)
     {
         Interlocked.MemoryBarrier();
-        if (Volatile.Read(ref _head) is null)
+        if (!HasWaiters)
             return;
         lock (_lock)
         {
             bool exclusiveTaken = false;
-            for (WaitEntry? e = _head; e is not null;)
+            for (WaitEntry? e = _entries.First; e is not null;)
             {
                 WaitEntry? next = e.Next;
                 if ((events == PollEvents.None || (e.Mask & events) != 0) && (all || !e.Exclusive || !exclusiveTaken))
@@ -108,16 +98,8 @@ internal sealed class WaitQueue
 
     private void Unlink(WaitEntry entry)
     {
-        if (entry.Previous is null)
-            _head = entry.Next;
-        else
-            entry.Previous.Next = entry.Next;
-        if (entry.Next is null)
-            _tail = entry.Previous;
-        else
-            entry.Next.Previous = entry.Previous;
+        _entries.Remove(entry);
         entry.Queue = null;
-        entry.Next = entry.Previous = null;
     }
 }
 
@@ -129,9 +111,8 @@ internal interface IWaitSource
 }
 
 /// <summary>A place in at most one <see cref="WaitQueue"/>. Owners keep and reuse it; waiting allocates nothing.</summary>
-internal abstract class WaitEntry
+internal abstract class WaitEntry : Link<WaitEntry>
 {
-    internal WaitEntry? Next, Previous;
     internal WaitQueue? Queue;
     internal PollEvents Mask;
 

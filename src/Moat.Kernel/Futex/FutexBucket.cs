@@ -3,7 +3,7 @@ namespace Moat.Kernel.Futex;
 /// <summary>The waiters of all words with one hash, oldest first. Guarded by its lock.</summary>
 internal sealed class FutexBucket(int index)
 {
-    private FutexWaiter? _tail;
+    private Chain<FutexWaiter> _waiters;
 
     /// <summary>Order among buckets when two are locked.</summary>
     public int Index { get; } = index;
@@ -11,7 +11,7 @@ internal sealed class FutexBucket(int index)
     public Lock Lock { get; } = new();
 
     /// <summary>The first waiter.</summary>
-    public FutexWaiter? Head { get; private set; }
+    public FutexWaiter? Head => _waiters.First;
 
     /// <summary>
     /// Waiters that are queued here or about to be. Counted before the word is read, so that a waker who changed the word and
@@ -21,13 +21,7 @@ internal sealed class FutexBucket(int index)
 
     public void Add(FutexWaiter waiter)
     {
-        waiter.Next = null;
-        waiter.Previous = _tail;
-        if (_tail is null)
-            Head = waiter;
-        else
-            _tail.Next = waiter;
-        _tail = waiter;
+        _waiters.Add(waiter);
         waiter.LastBucket = this;
         Volatile.Write(ref waiter.Bucket, this);
     }
@@ -35,7 +29,7 @@ internal sealed class FutexBucket(int index)
     /// <summary>Takes a waiter out that then belongs to no bucket.</summary>
     public void Remove(FutexWaiter waiter)
     {
-        Unlink(waiter);
+        _waiters.Remove(waiter);
         Volatile.Write(ref waiter.Bucket, null);
         Interlocked.Decrement(ref Count);
     }
@@ -43,22 +37,9 @@ internal sealed class FutexBucket(int index)
     /// <summary>Moves a waiter to another bucket; both are locked. It never seems to be in none, which would mean woken.</summary>
     public void MoveTo(FutexBucket other, FutexWaiter waiter)
     {
-        Unlink(waiter);
+        _waiters.Remove(waiter);
         Interlocked.Increment(ref other.Count);
         other.Add(waiter);
         Interlocked.Decrement(ref Count);
-    }
-
-    private void Unlink(FutexWaiter waiter)
-    {
-        if (waiter.Previous is null)
-            Head = waiter.Next;
-        else
-            waiter.Previous.Next = waiter.Next;
-        if (waiter.Next is null)
-            _tail = waiter.Previous;
-        else
-            waiter.Next.Previous = waiter.Previous;
-        waiter.Next = waiter.Previous = null;
     }
 }

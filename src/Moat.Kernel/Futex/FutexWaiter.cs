@@ -7,9 +7,8 @@ namespace Moat.Kernel.Futex;
 /// One wait for one futex word. Its owner keeps and reuses it; waiting allocates nothing. Derived classes say what a
 /// wake-up does: wake a task, or complete an io_uring request.
 /// </summary>
-internal abstract class FutexWaiter
+internal abstract class FutexWaiter : Link<FutexWaiter>
 {
-    internal FutexWaiter? Next, Previous;
     internal FutexBucket? Bucket;
 
     /// <summary>The bucket that it is or was in last: who wakes it holds its lock.</summary>

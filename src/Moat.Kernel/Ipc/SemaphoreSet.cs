@@ -21,7 +21,7 @@ internal sealed class SemaphoreSet(int count) : IpcObject
     public const int MaxValue = 32767;
 
     private readonly int[] _pids = new int[count];
-    private SemaphoreWaiter? _first, _last;
+    private Chain<SemaphoreWaiter> _waiters;
 
     public Lock Lock { get; } = new();
 
@@ -90,7 +90,7 @@ internal sealed class SemaphoreSet(int count) : IpcObject
     /// <summary>Ends the waits that can end now, oldest first. Under the lock.</summary>
     public void WakeReady()
     {
-        for (SemaphoreWaiter? w = _first; w is not null;)
+        for (SemaphoreWaiter? w = _waiters.First; w is not null;)
         {
             Errno error = TryAll(w.Operations, w.Undo, w.Pid, out int blocking);
             if (error == Errno.EAGAIN && !w.Operations[blocking].DoesNotWait)
@@ -102,14 +102,14 @@ internal sealed class SemaphoreSet(int count) : IpcObject
             SemaphoreWaiter? next = w.Next;
             Finish(w, error);
             // What changed may let an older one go.
-            w = error == Errno.OK && w.Alters ? _first : next;
+            w = error == Errno.OK && w.Alters ? _waiters.First : next;
         }
     }
 
     /// <summary>Ends all waits with EIDRM. Under the lock.</summary>
     public void WakeRemoved()
     {
-        while (_first is { } w)
+        while (_waiters.First is { } w)
             Finish(w, Errno.EIDRM);
     }
 
@@ -117,27 +117,13 @@ internal sealed class SemaphoreSet(int count) : IpcObject
     public void Enqueue(SemaphoreWaiter w)
     {
         w.IsQueued = true;
-        w.Next = null;
-        w.Previous = _last;
-        if (_last is null)
-            _first = w;
-        else
-            _last.Next = w;
-        _last = w;
+        _waiters.Add(w);
     }
 
     /// <summary>Out of the queue. Under the lock.</summary>
     public void Dequeue(SemaphoreWaiter w)
     {
-        if (w.Previous is null)
-            _first = w.Next;
-        else
-            w.Previous.Next = w.Next;
-        if (w.Next is null)
-            _last = w.Previous;
-        else
-            w.Next.Previous = w.Previous;
-        w.Next = w.Previous = null;
+        _waiters.Remove(w);
         w.IsQueued = false;
     }
 
@@ -145,7 +131,7 @@ internal sealed class SemaphoreSet(int count) : IpcObject
     public int CountWaiters(int number, bool forZero)
     {
         int found = 0;
-        for (SemaphoreWaiter? w = _first; w is not null; w = w.Next)
+        for (SemaphoreWaiter? w = _waiters.First; w is not null; w = w.Next)
         {
             if (w.Blocking.Number == number && (w.Blocking.Change == 0) == forZero)
                 found++;

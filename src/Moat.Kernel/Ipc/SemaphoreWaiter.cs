@@ -3,13 +3,12 @@ using Moat.Kernel.Tasks;
 namespace Moat.Kernel.Ipc;
 
 /// <summary>A task's wait in semop(2), kept and reused. Guarded by the set's lock while queued.</summary>
-internal sealed class SemaphoreWaiter(Task task)
+internal sealed class SemaphoreWaiter(Task task) : Link<SemaphoreWaiter>
 {
     private SemaphoreOperation[] _operations = new SemaphoreOperation[8];
     private int _count;
     private volatile bool _done;
 
-    internal SemaphoreWaiter? Next, Previous;
     internal bool IsQueued;
 
     /// <summary>The one that it waits for.</summary>
