@@ -39,10 +39,7 @@ internal sealed partial class MemoryManager
                 error = Errno.EINVAL;
                 break;
             }
-            VmaFlags old = vma.Flags;
-            vma.Flags = (old | (vma.IsSpecial ? set & ~VmaFlags.Locked : set)) & ~clear;
-            if (((old ^ vma.Flags) & VmaFlags.Locked) != 0)
-                LockedBytes = (vma.Flags & VmaFlags.Locked) != 0 ? LockedBytes + vma.Length : LockedBytes - vma.Length;
+            SetFlags(vma, (vma.Flags | set) & ~clear);
         }
         if (error == Errno.OK && expected < end)
             error = Errno.ENOMEM;

@@ -34,17 +34,21 @@ internal sealed partial class MemoryManager
         for (int i = 0; i < _vmas.Count; i++)
         {
             Vma vma = _vmas[i];
-            bool was = (vma.Flags & VmaFlags.Locked) != 0;
-            if (was != locks && !vma.IsSpecial)
-            {
-                vma.Flags ^= VmaFlags.Locked;
-                LockedBytes = locks ? LockedBytes + vma.Length : LockedBytes - vma.Length;
-            }
+            SetFlags(vma, locks ? vma.Flags | VmaFlags.Locked : vma.Flags & ~VmaFlags.Locked);
             // Stacks are mapped whole: only what is used of them is made present.
             if (locks && populate && vma.Kind != VmaKind.Reserved && vma.Access != MapAccess.None && (vma.Flags & VmaFlags.GrowsDown) == 0)
                 Space.Populate(vma.Start, vma.Length, write: false);
         }
         _vmas.MergeRange(0, ulong.MaxValue);
         _access.ExitWrite();
+    }
+
+    /// <summary>Gives a mapping of ours the flags that it can have, and counts what is locked. Under the write lock.</summary>
+    private void SetFlags(Vma vma, VmaFlags flags)
+    {
+        flags = vma.Permit(flags);
+        if (((vma.Flags ^ flags) & VmaFlags.Locked) != 0)
+            LockedBytes = (flags & VmaFlags.Locked) != 0 ? LockedBytes + vma.Length : LockedBytes - vma.Length;
+        vma.Flags = flags;
     }
 }

@@ -98,10 +98,8 @@ internal sealed partial class MemoryManager
         model.End = end;
         model.Access = request.Access;
         model.MaxAccess = request.MaxAccess;
-        model.Flags = request.Flags | _futureFlags;
         model.File = request.File;
-        if (model.IsSpecial)
-            model.Flags &= ~VmaFlags.Locked;
+        model.Flags = model.Permit(request.Flags | _futureFlags);
         model.FileOffset = request.FileOffset;
         Errno error = Errno.OK;
         if (request.File is ZeroDevice || (request.File is null && (request.Flags & VmaFlags.Shared) != 0))

@@ -96,6 +96,9 @@ internal sealed class Vma
 
     public bool IsSpecial => File is { IsSpecial: true };
 
+    /// <summary>Of these flags those that the mapping can have: a special one is never locked.</summary>
+    public VmaFlags Permit(VmaFlags flags) => IsSpecial ? flags & ~VmaFlags.Locked : flags;
+
     /// <summary>
     /// The frames may be those of a process before or after a fork too: no write access in the guest. A write makes a copy, or finds
     /// that nobody else is left.
