@@ -277,12 +277,7 @@ internal sealed class PosixQueueFile(PosixQueue queue, OpenFlags flags) : FileDe
         return copied == 0 && to.Remaining > 0 ? Errno.EFAULT : copied;
     }
 
-    public override SysResult Seek(long offset, int whence)
-    {
-        const int SEEK_SET = 0, SEEK_CUR = 1;
-        long wanted = whence == SEEK_CUR ? Position + offset : offset;
-        return whence is not (SEEK_SET or SEEK_CUR) || wanted < 0 ? Errno.EINVAL : Position = wanted;
-    }
+    public override SysResult Seek(long offset, int whence) => SeekPosition(offset, whence);
 
     /// <summary>The process that asked to be told closes one of its descriptors: it gets none.</summary>
     public override void OnDescriptorClosed(FdTable table)

@@ -17,17 +17,7 @@ internal class DirectoryDescription(OpenFlags flags) : FileDescription(flags)
 
     public override SysResult Read(Memory.IoVector to, ref long offset, RwFlags flags) => Errno.EISDIR;
 
-    public override SysResult Seek(long offset, int whence)
-    {
-        const int SEEK_SET = 0, SEEK_CUR = 1;
-        if (whence == SEEK_CUR)
-            offset += Position;
-        else if (whence != SEEK_SET)
-            return Errno.EINVAL;
-        if (offset < 0)
-            return Errno.EINVAL;
-        return Position = offset;
-    }
+    public override SysResult Seek(long offset, int whence) => SeekPosition(offset, whence);
 
     public override SysResult Sync(bool dataOnly) => 0;
 

@@ -125,6 +125,17 @@ internal abstract partial class FileDescription
     /// <summary>Moves the position (lseek(2)); called under <see cref="PositionLock"/>. whence as Linux numbers it.</summary>
     public virtual SysResult Seek(long offset, int whence) => Errno.ESPIPE;
 
+    /// <summary>Moves the position of a file that has one, but no end to count from: SEEK_SET and SEEK_CUR, else EINVAL.</summary>
+    protected SysResult SeekPosition(long offset, int whence)
+    {
+        const int SEEK_SET = 0, SEEK_CUR = 1;
+        if (whence == SEEK_CUR)
+            offset += Position;
+        else if (whence != SEEK_SET)
+            return Errno.EINVAL;
+        return offset < 0 ? Errno.EINVAL : Position = offset;
+    }
+
     /// <summary>fsync(2) or, with <paramref name="dataOnly"/>, fdatasync(2). May wait for a disk.</summary>
     public virtual SysResult Sync(bool dataOnly) => Errno.EINVAL;
 

@@ -121,13 +121,9 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
 
     public override SysResult Seek(long offset, int whence)
     {
-        const int SEEK_SET = 0, SEEK_CUR = 1;
-        if (whence == SEEK_SET || whence == SEEK_CUR)
-        {
-            if (whence == SEEK_CUR)
-                offset += Position;
-            return offset < 0 ? Errno.EINVAL : Position = offset;
-        }
+        const int SEEK_END = 2;
+        if (whence < SEEK_END)
+            return SeekPosition(offset, whence);
         // SEEK_END, SEEK_DATA, SEEK_HOLE: the host knows; its own position is used by nobody but appending writes, which set it.
         long result;
         lock (_appendLock)

@@ -82,17 +82,7 @@ internal sealed class PseudoFileDescription(PseudoFile inode, in Caller opener, 
         return result;
     }
 
-    public override SysResult Seek(long offset, int whence)
-    {
-        const int SEEK_SET = 0, SEEK_CUR = 1;
-        if (whence == SEEK_CUR)
-            offset += Position;
-        else if (whence != SEEK_SET)
-            return Errno.EINVAL;
-        if (offset < 0)
-            return Errno.EINVAL;
-        return Position = offset;
-    }
+    public override SysResult Seek(long offset, int whence) => SeekPosition(offset, whence);
 
     public override SysResult Truncate(long length) => 0;
 }
