@@ -48,8 +48,8 @@ internal struct NewInode
     /// <summary>Target when it is a symbolic link.</summary>
     public string? LinkTarget;
 
-    /// <summary><see cref="Inode.Open"/> with O_CREAT follows at once.</summary>
-    public bool WillOpen;
+    /// <summary>The flags of open(2) when <see cref="Inode.Open"/> with O_CREAT follows at once; 0: it does not.</summary>
+    public OpenFlags OpensWith;
 
     /// <summary>Made without a name for good (O_TMPFILE with O_EXCL).</summary>
     public bool NeverLinked;

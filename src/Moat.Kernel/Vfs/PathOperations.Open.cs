@@ -171,7 +171,7 @@ internal static partial class PathOperations
             if (error != Errno.OK)
                 return error;
             NewInode what = Describe(in caller, directory.Inode, mode | FileMode.S_IFREG);
-            what.WillOpen = true;
+            what.OpensWith = flags;
             string text = name.ToString();
             error = directory.Inode.Create(text, in what, out Inode? made);
             if (error != Errno.OK)
@@ -193,7 +193,7 @@ internal static partial class PathOperations
         if (directory.Mount.IsReadOnly)
             return Errno.EROFS;
         NewInode what = Describe(in caller, directory.Inode, mode | FileMode.S_IFREG);
-        what.WillOpen = true;
+        what.OpensWith = flags;
         what.NeverLinked = (flags & OpenFlags.O_EXCL) != 0;
         error = directory.Inode.CreateUnnamed(in what, out Inode? made);
         if (error != Errno.OK)

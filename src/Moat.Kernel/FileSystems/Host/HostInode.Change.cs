@@ -64,21 +64,21 @@ internal sealed partial class HostInode
         if (s_isRoot && (what.Uid != stat.stx_uid || what.Gid != stat.stx_gid))
             inode.Own(handle.Fd, name, made, in what);
         handle.DropReference();
-        inode.Keep(made, what.WillOpen);
+        inode.Keep(made, what.OpensWith != 0);
         child = inode;
         return Errno.OK;
     }
 
     public override Errno CreateUnnamed(in NewInode what, out Inode? child)
     {
-        const OpenFlags Wanted = OpenFlags.O_TMPFILE | OpenFlags.O_RDWR;
+        OpenFlags wanted = OpenFlags.O_TMPFILE | OpenFlags.O_RDWR | (what.OpensWith & HostsOwn);
         child = null;
         if (_fileSystem.IsReadOnly)
             return Errno.EROFS;
         Errno error = Pin(out HostHandle? handle);
         if (error != Errno.OK)
             return error;
-        int fd = HostFiles.OpenAt(handle!.Fd, ".", (int)(what.NeverLinked ? Wanted | OpenFlags.O_EXCL : Wanted), what.Mode & 0xfff);
+        int fd = HostFiles.OpenAt(handle!.Fd, ".", (int)(what.NeverLinked ? wanted | OpenFlags.O_EXCL : wanted), what.Mode & 0xfff);
         handle.DropReference();
         if (fd < 0)
             return (Errno)(-fd);
@@ -91,7 +91,7 @@ internal sealed partial class HostInode
         HostInode inode = _fileSystem.Intern(in stat, this, "");
         if (s_isRoot && (what.Uid != stat.stx_uid || what.Gid != stat.stx_gid))
             inode.Own(-1, "", fd, in what);
-        inode.Keep(fd, what.WillOpen);
+        inode.Keep(fd, what.OpensWith != 0);
         child = inode;
         return Errno.OK;
     }
@@ -208,7 +208,7 @@ internal sealed partial class HostInode
         uint permissions = what.Mode & 0xfff;
         return (what.Mode & FileMode.S_IFMT) switch
         {
-            FileMode.S_IFREG => HostFiles.OpenAt(directory, name, Creating, permissions),
+            FileMode.S_IFREG => HostFiles.OpenAt(directory, name, Creating | (int)(what.OpensWith & HostsOwn), permissions),
             FileMode.S_IFDIR => HostFiles.MakeDirectory(directory, name, permissions),
             FileMode.S_IFLNK => HostFiles.MakeLink(what.LinkTarget!, directory, name),
             FileMode.S_IFIFO or FileMode.S_IFSOCK => HostFiles.MakeNode(directory, name, what.Mode, 0),

@@ -6,6 +6,9 @@ namespace Moat.Kernel.FileSystems.Host;
 
 internal sealed partial class HostInode
 {
+    // What the host's description has to know of the guest's flags.
+    private const OpenFlags HostsOwn = OpenFlags.O_DIRECT | OpenFlags.O_NOATIME | OpenFlags.O_DSYNC | OpenFlags.O_SYNC;
+
     // The descriptor that made the file, kept for the open that follows: the mode may forbid opening it again.
     private HostHandle? _made;
 
@@ -71,7 +74,7 @@ internal sealed partial class HostInode
     {
         handle = null;
         // O_NONBLOCK: if somebody put a FIFO or a device in the file's place, opening it neither waits nor acts.
-        OpenFlags host = (flags & (OpenFlags.O_ACCMODE | OpenFlags.O_DIRECT | OpenFlags.O_NOATIME | OpenFlags.O_DSYNC | OpenFlags.O_SYNC))
+        OpenFlags host = (flags & (OpenFlags.O_ACCMODE | HostsOwn))
             | OpenFlags.O_NONBLOCK | OpenFlags.O_NOCTTY | OpenFlags.O_NOFOLLOW;
         if (IsDirectory)
             host = OpenFlags.O_DIRECTORY | OpenFlags.O_NOFOLLOW;
