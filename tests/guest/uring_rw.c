@@ -683,6 +683,8 @@ TEST(flags_by_kind_of_file)
     CHECK_EQ(ring_result(&r, 1), -EOPNOTSUPP);
     ADD(&r, WRITE, fd, b, 64, 0, 1)->rw_flags = RWF_NOWAIT;
     CHECK_EQ(ring_result(&r, 1), -EAGAIN);
+    struct iovec v = { b, 64 };
+    CHECK_ERR(pwritev2(fd, &v, 1, 0, RWF_NOWAIT), EOPNOTSUPP);
     struct io_uring_sqe *s = ADD(&r, WRITE, fd, b, 64, 0, 1);
     s->rw_flags = RWF_NOWAIT, s->flags = IOSQE_ASYNC;
     CHECK_EQ(ring_result(&r, 1), 64);

@@ -87,7 +87,7 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
             // SAFETY: the vector's spans are translated guest memory; the host answers EFAULT for what is not there.
             long n = HostFiles.ReadVector(handle.Fd, to.Items, to.Count, offset, (int)(flags & HostFlags));
             if (n <= 0)
-                return done > 0 ? done : Refused(n, flags);
+                return done > 0 ? done : n;
             bool all = n == Prefix(to);
             to.Advance((ulong)n);
             offset += n;
@@ -108,7 +108,7 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
             // SAFETY: as in Read.
             long n = HostFiles.WriteVector(handle.Fd, from.Items, from.Count, offset, (int)(flags & HostFlags));
             if (n <= 0)
-                return done > 0 ? done : Refused(n, flags);
+                return done > 0 ? done : n;
             bool all = n == Prefix(from);
             from.Advance((ulong)n);
             offset += n;
@@ -181,7 +181,7 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
             // SAFETY: as in Read.
             long n = HostFiles.WriteVector(handle.Fd, from.Items, from.Count, -1, (int)((flags & HostFlags) | RwFlags.RWF_APPEND));
             if (n < 0)
-                return Refused(n, flags);
+                return n;
             from.Advance((ulong)n);
             long end = HostFiles.Seek(handle.Fd, 0, 1);
             if (end >= 0)
@@ -201,9 +201,4 @@ internal unsafe partial class HostFile(HostInode? inode, HostHandle handle, Open
             bytes += (long)vector.Items[i].Length;
         return bytes;
     }
-
-    // File systems that cannot tell whether they would wait say EOPNOTSUPP.
-    private static SysResult Refused(long result, RwFlags flags)
-        => result == -(long)Errno.EOPNOTSUPP && (flags & RwFlags.RWF_NOWAIT) != 0
-            && (flags & (RwFlags.RWF_ATOMIC | RwFlags.RWF_DONTCACHE)) == 0 ? Errno.EAGAIN : result;
 }

@@ -236,7 +236,9 @@ internal abstract class RwOperation(bool isWrite) : Operation
             if (e != Errno.OK)
                 return e;
         }
-        return FileOperations.Move(file, vector, offset, rw, IsWrite);
+        SysResult moved = FileOperations.Move(file, vector, offset, rw, IsWrite);
+        // File systems that cannot tell whether they would wait say so only then.
+        return moved.Error == Errno.EOPNOTSUPP && (rw & RwFlags.RWF_NOWAIT) != 0 ? Errno.EAGAIN : moved;
     }
 
     /// <summary>What was moved counts even when an error came after it; a short transfer breaks the chain.</summary>
