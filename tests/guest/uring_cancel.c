@@ -447,3 +447,35 @@ TEST(a_cancellation_in_a_worker)
     ring_exit(&r);
     OK(close(ev));
 }
+
+// A poll that is cancelled is found once more until it has completed; one that is removed is not.
+TEST(twice)
+{
+    for (int defer = 0; defer < 2; defer++)
+        for (int removes = 0; removes < 2; removes++) {
+            struct ring r;
+            cqe_t c[3];
+            int e = OK(eventfd(0, 0));
+            ring_init(&r, 8, defer ? IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN : 0);
+            add_poll(&r, e, POLLIN, 1);
+            ring_submit(&r);
+            if (removes)
+                ADD(&r, POLL_REMOVE, -1, (void *)1, 0, 0, 2);
+            else
+                add_cancel(&r, 1, 0, 2);
+            add_cancel(&r, 1, 0, 3);
+            ring_submit(&r);
+            ring_collect(&r, c, 3);
+            CHECK_EQ(c[0].res, -ECANCELED);
+            CHECK_EQ(c[1].res, 0);
+            CHECK_EQ(c[2].res, removes ? -ENOENT : 0);
+            add_poll(&r, e, POLLIN, 1);
+            add_cancel(&r, 1, 0, 2);
+            ADD(&r, POLL_REMOVE, -1, (void *)1, 0, 0, 3);
+            ring_submit(&r);
+            ring_collect(&r, c, 3);
+            CHECK_EQ(c[2].res, -EALREADY);
+            ring_exit(&r);
+            OK(close(e));
+        }
+}

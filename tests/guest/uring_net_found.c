@@ -266,3 +266,93 @@ TEST(mounts)
     OK(close(e));
     OK(close(f));
 }
+
+// RECV and ACCEPT that wait first look at what their file is only then; what cannot be waited for is a worker's, and that refuses.
+TEST(poll_first_elsewhere)
+{
+    struct ring r;
+    int p[2], file = mt_file("file", 10);
+    OK(pipe(p));
+    ring_init(&r, 8, 0);
+    for (int accepts = 0; accepts < 2; accepts++) {
+        int op = accepts ? IORING_OP_ACCEPT : IORING_OP_RECV;
+        request(&r, op, p[0], 1)->ioprio = accepts ? U_ACCEPT_POLL_FIRST : U_POLL_FIRST;
+        ring_submit(&r);
+        ring_quiet(&r);
+        CHECK_EQ(OK(write(p[1], "x", 1)), 1);
+        CHECK_EQ(ring_wait(&r).res, -ENOTSOCK);
+        CHECK_EQ(OK(read(p[0], big, 10)), 1);
+        request(&r, op, file, 1)->ioprio = accepts ? U_ACCEPT_POLL_FIRST : U_POLL_FIRST;
+        CHECK_EQ(ring_result(&r, 1), -EAGAIN);
+        request(&r, op, file, 1)->ioprio = 0;
+        CHECK_EQ(ring_result(&r, 1), -ENOTSOCK);
+    }
+    sqe_t *q = request(&r, IORING_OP_RECV, file, 1);
+    q->ioprio = U_POLL_FIRST | U_RECV_MULTISHOT;
+    q->flags = IOSQE_BUFFER_SELECT;
+    CHECK_EQ(ring_result(&r, 1), -EBADFD);
+    static const uint8_t others[] = {IORING_OP_SEND, IORING_OP_SENDMSG, IORING_OP_RECVMSG};
+    for (unsigned i = 0; i < countof(others); i++) {
+        struct msghdr m = {0};
+        q = request(&r, others[i], p[0], 1);
+        q->ioprio = U_POLL_FIRST;
+        q->addr = (uintptr_t)&m;
+        CHECK_EQ(ring_result(&r, 1), -ENOTSOCK);
+    }
+    ring_exit(&r);
+    drop(p);
+    OK(close(file));
+}
+
+// How many buffers a bundle takes at most is told by the first one's size.
+TEST(bundle_by_first)
+{
+    for (int large = 0; large < 2; large++) {
+        struct ring r;
+        struct pbuf_ring b;
+        int s[2];
+        ring_init(&r, 8, 0);
+        pair_of(SOCK_DGRAM, s);
+        pbuf_init(&r, &b, 8, 1);
+        for (int i = 0; i < 8; i++)
+            pbuf_add(&b, big + i * 100, i == 0 && large ? 100 : 10, i);
+        CHECK_EQ(OK(send(s[0], big, 170, 0)), 170);
+        sqe_t *q = request(&r, IORING_OP_RECV, s[1], 1);
+        q->ioprio = U_BUNDLE;
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->buf_group = 1;
+        q->len = 150;
+        CHECK_EQ(ring_result(&r, 1), large ? 110 : 80);
+        drop(s);
+        ring_exit(&r);
+    }
+}
+
+// The length that the header of a multishot gives is for its first message.
+TEST(recvmsg_length)
+{
+    struct ring r;
+    struct pbuf_ring b;
+    struct iovec v = {NULL, 3};
+    struct msghdr m = {.msg_iov = &v, .msg_iovlen = 1};
+    int s[2];
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    pbuf_init(&r, &b, 4, 1);
+    for (int i = 0; i < 4; i++)
+        pbuf_add(&b, big + i * 100, 100, i);
+    CHECK_EQ(OK(send(s[0], big, 90, 0)), 90);
+    sqe_t *q = request(&r, IORING_OP_RECVMSG, s[1], 1);
+    q->ioprio = U_RECV_MULTISHOT;
+    q->flags = IOSQE_BUFFER_SELECT;
+    q->buf_group = 1;
+    q->addr = (uintptr_t)&m;
+    q->len = 1;
+    v.iov_len = 16 + 3;
+    CHECK_EQ(one(&r, 1).res, 16 + 3);
+    CHECK_EQ(ring_wait(&r).res, 100);
+    CHECK_EQ(ring_wait(&r).res, 16 + 3);
+    drop(s);
+    CHECK_EQ(ring_wait(&r).res, 16);
+    ring_exit(&r);
+}

@@ -209,6 +209,9 @@ internal sealed class Request : WorkItem
     /// <summary>All the buffers of a ring that were there are picked, and more would have been.</summary>
     public bool TookAll;
 
+    /// <summary>Of what is picked, or would have been next, only a part was wanted.</summary>
+    public bool TookPart;
+
     /// <summary>What is picked is used up already; <see cref="HasRest"/>: but for a rest.</summary>
     public bool IsCommitted, HasRest;
 

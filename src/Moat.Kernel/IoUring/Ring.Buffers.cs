@@ -110,8 +110,6 @@ internal sealed partial class Ring
 
     private int TakeSeveral(Request request, bool onWorker, ulong length, int most)
     {
-        if (length == 0)
-            length = ulong.MaxValue;
         if (FindGroup(request.Sqe.buf_group) is not { } group)
             return 0;
         if (group.Ring is not { } ring)
@@ -121,17 +119,27 @@ internal sealed partial class Ring
             SetVector(request, 0, request.Selected.Address, request.SelectedLength);
             return 1;
         }
-        int available = (int)Math.Min(ring.Available, (uint)most), count = 0;
+        uint available = Math.Min(ring.Available, (uint)most);
+        if (available == 0)
+            return 0;
+        ProvidedBuffer first = ring.Peek(0);
+        // How many it takes at most is told by the first one's size.
+        if (length == 0)
+            length = ulong.MaxValue;
+        else if (first.Length == 0)
+            return 0;
+        else
+            available = (uint)Math.Min(available, (length + first.Length - 1) / first.Length);
+        request.TookPart = false;
+        int count = 0;
         ulong total = 0;
-        ProvidedBuffer first = default;
-        while (count < available && total < length)
+        while ((uint)count < available && total < length)
         {
-            ProvidedBuffer buffer = ring.Peek((uint)count);
-            if (count == 0)
-                first = buffer;
+            ProvidedBuffer buffer = count == 0 ? first : ring.Peek((uint)count);
             ulong part = Math.Min(buffer.Length, length - total);
+            request.TookPart = part < buffer.Length && !ring.IsIncremental;
             // Only an incremental buffer can be used in part, behind others.
-            if (part < buffer.Length && count != 0 && !ring.IsIncremental)
+            if (request.TookPart && count != 0)
                 break;
             SetVector(request, count++, buffer.Address, part);
             total += part;

@@ -60,8 +60,8 @@ internal sealed partial class Ring
         int cancelled = CancelEach(match, RequestState.Worker, WaitKind.Any) + CancelEach(match, RequestState.PollArmed, WaitKind.Poll);
         // All of futexes or of children count as one, unless they are any.
         int most = (match.Flags & CancelFlags.ALL) != 0 ? 1 : int.MaxValue;
-        while (Find(match, RequestState.PollArmed) is { } request)
-            cancelled += Math.Min(CancelEach(match, RequestState.PollArmed, KindOf(request)), most);
+        cancelled += Math.Min(CancelEach(match, RequestState.PollArmed, WaitKind.Child), most);
+        cancelled += Math.Min(CancelEach(match, RequestState.PollArmed, WaitKind.Futex), most);
         if ((match.Flags & CancelFlags.FD) == 0)
             cancelled += CancelEach(match, RequestState.TimerArmed, WaitKind.Any);
         return cancelled;
@@ -150,7 +150,7 @@ internal sealed partial class Ring
     {
         for (Request? r = _hash[BucketOf(userData)]; r is not null; r = r.HashNext)
         {
-            if (r.Sqe.user_data == userData && r.Op.Number == op && (r.Flags & RequestFlags.Canceled) == 0)
+            if (r.Sqe.user_data == userData && r.Op.Number == op)
                 return r;
         }
         return null;
@@ -173,8 +173,13 @@ internal sealed partial class Ring
         }
         if (request.State is not (RequestState.PollArmed or RequestState.TimerArmed))
             return Errno.ENOENT;
+        // A poll is found, and cancelled with success, until it is complete.
+        bool isFound = KindOf(request) == WaitKind.Poll && (request.Flags & RequestFlags.Waits) == 0 && request.State == RequestState.PollArmed;
+        if (isFound && (request.Flags & RequestFlags.Canceled) != 0)
+            return SysResult.Ok;
         request.Flags |= RequestFlags.Canceled;
-        Unhash(request);
+        if (!isFound)
+            Unhash(request);
         if (request.Op.Disarm(request) && !request.IsPending)
             MakeReady(request, request.State);
         return (request.Flags & RequestFlags.Waits) != 0 ? Errno.EALREADY : SysResult.Ok;

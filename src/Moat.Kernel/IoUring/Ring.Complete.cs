@@ -75,6 +75,8 @@ internal sealed partial class Ring
             if (_trace is not null)
                 _trace.Completed(this, request.Sqe.user_data, result, flags);
             Notify(posted: true, fromWorker: false);
+            if (_countedHead is not null)
+                FlushCounted();
         }
         return posted;
     }
@@ -270,6 +272,8 @@ internal sealed partial class Ring
             PublishTail();
         }
         Notify(posted, _batchFromWorker);
+        if (_countedHead is not null)
+            FlushCounted();
     }
 
     /// <summary>Writes a CQE if there is room. A large one among small ones (CQE_MIXED) takes two places that follow each other. Under _cqLock.</summary>

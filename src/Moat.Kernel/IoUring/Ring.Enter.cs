@@ -50,11 +50,9 @@ internal sealed partial class Ring
             }
             else if (!_defer)
             {
+                // What was complete at once goes first: what is linked behind it is ready then.
+                FlushBatch();
                 if (HasWork || _deferredHead is not null)
-                    RunWork();
-                else
-                    FlushBatch();
-                if (HasWork)
                     RunWork();
             }
             else

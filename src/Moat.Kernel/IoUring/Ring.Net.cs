@@ -1,3 +1,4 @@
+using Moat.Kernel.Sockets;
 using Moat.Kernel.Vfs;
 
 namespace Moat.Kernel.IoUring;
@@ -16,6 +17,36 @@ internal sealed partial class Ring
         if (result.IsError)
             file.DropReference();
         return result;
+    }
+
+    // Those that no request uses; the last one is the next.
+    private SocketMessage?[] _messages = new SocketMessage?[16];
+    private int _messageCount;
+
+    /// <summary>
+    /// A message for a request that is prepared. As on Linux it is the one that was given back last: how many buffers a bundle takes at first depends
+    /// on what it was used for. Under the lock.
+    /// </summary>
+    public SocketMessage TakeMessage(Request request)
+    {
+        if (_messageCount != 0)
+            return _messages[--_messageCount]!;
+        // What was cancelled has kept its own, of which nothing is to be remembered.
+        SocketMessage message = request.Message ?? new SocketMessage();
+        message.BundleRoom = 1;
+        return message;
+    }
+
+    /// <summary>The request is complete: its message is for others. Under the lock.</summary>
+    public void KeepMessage(Request request)
+    {
+        const int Most = 256;
+        if (_messageCount == Most)
+            return;
+        if (_messageCount == _messages.Length)
+            Array.Resize(ref _messages, _messageCount * 2);
+        _messages[_messageCount++] = request.Message;
+        request.Message = null;
     }
 
     /// <summary>Posts the second CQE of a zero-copy send, right behind the first. Under the lock.</summary>

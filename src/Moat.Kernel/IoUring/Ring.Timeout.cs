@@ -35,7 +35,7 @@ internal sealed partial class Ring
     /// <summary>Makes a TIMEOUT complete after <paramref name="count"/> more completions. Under the lock, before its timer is armed.</summary>
     public void AddCounted(Request request, uint count)
     {
-        // What this submission has completed before is told after it, and counts.
+        // What was completed just before is told after it, and counts.
         uint now = CompletionSequence;
         _lastCountFlush = now;
         request.Target = now + count;

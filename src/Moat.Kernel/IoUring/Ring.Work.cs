@@ -61,7 +61,9 @@ internal sealed partial class Ring
     /// <summary>Attempts a request again that was armed: from <see cref="Operation.OnWoken"/>. Under the lock.</summary>
     public void Reissue(Request request)
     {
-        Unhash(request);
+        // A multishot goes on waiting where it is.
+        if ((request.Flags & RequestFlags.Multishot) == 0)
+            Unhash(request);
         request.State = RequestState.Active;
         IssueNow(request);
     }
@@ -105,16 +107,28 @@ internal sealed partial class Ring
         if ((Setup & IoUringSetup.TASKRUN_FLAG) != 0)
             _memory.ClearSqFlags(SqRingFlags.TASKRUN);
         do
-        {
-            TakeQueued();
-            while (_readyHead is { } request)
-                RunNext(request);
-            if (_deferredHead is not null)
-                ReleaseDeferred();
-            FlushBatch();
-        }
+            RunPass(uint.MaxValue);
         while (HasWork);
         CountLive(_live - liveBefore);
+    }
+
+    /// <summary>Runs what is ready now, but not what becomes ready by it: what is complete is told first. Returns how many. Under the lock.</summary>
+    private uint RunPass(uint most)
+    {
+        TakeQueued();
+        uint ran = 0;
+        Request? last = _readyTail;
+        while (_readyHead is { } request && ran < most)
+        {
+            RunNext(request);
+            ran++;
+            if (request == last)
+                break;
+        }
+        if (_deferredHead is not null)
+            ReleaseDeferred();
+        FlushBatch();
+        return ran;
     }
 
     /// <summary>
@@ -129,20 +143,7 @@ internal sealed partial class Ring
             _memory.ClearSqFlags(SqRingFlags.TASKRUN);
         uint ran = 0, most = Math.Max(AtLeast, wanted);
         do
-        {
-            TakeQueued();
-            Request? last = _readyTail;
-            while (_readyHead is { } request && ran < most)
-            {
-                RunNext(request);
-                ran++;
-                if (request == last)
-                    break;
-            }
-            if (_deferredHead is not null)
-                ReleaseDeferred();
-            FlushBatch();
-        }
+            ran += RunPass(most - Math.Min(ran, most));
         while (HasWork && ran < wanted);
         if (HasWork)
             MarkDeferredWork();

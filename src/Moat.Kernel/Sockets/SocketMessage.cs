@@ -77,8 +77,11 @@ internal sealed partial class SocketMessage
     /// <summary>The control message that tells of it has been put.</summary>
     public bool SenderIsPut { get; set; }
 
-    /// <summary>Buffers that a bundle of io_uring takes at least, if they are there: as many as a message here had before.</summary>
+    /// <summary>Buffers that a bundle of io_uring takes without a number to go by, if they are there: as many parts as a message here had before.</summary>
     public int BundleRoom { get; set; } = 1;
+
+    /// <summary>A message here has so many parts.</summary>
+    public void KeepRoom(int parts) => BundleRoom = Math.Max(BundleRoom, parts);
 
     /// <summary>Where <see cref="Name"/> leads, found by <see cref="Socket.PrepareSend"/>.</summary>
     public Socket? Destination { get; set; }
@@ -164,6 +167,7 @@ internal sealed partial class SocketMessage
             return tooMany;
         if (_vectors.Length < (int)count)
             _vectors = new IoVec[count];
+        KeepRoom((int)count);
         Errno error = _mm.CopyIn(new UserPtr(address), MemoryMarshal.AsBytes(_vectors.AsSpan(0, (int)count)));
         return error == Errno.OK ? CheckVectors((int)count, isPinned) : error;
     }

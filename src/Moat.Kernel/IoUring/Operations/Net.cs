@@ -14,13 +14,31 @@ internal abstract class NetOperation : Operation
     public sealed override IssueStatus Issue(Request request, IssueFlags flags)
     {
         if (request.File is not Socket socket)
-            return request.Done(RefusesUnseen(request, flags, Errno.ENOTSOCK));
+            return IssueOther(request, flags);
         IssueStatus status = Issue(request, socket, flags);
         // What was moved is told: the message is for the next request.
         if (status == IssueStatus.Done && request.Message is { } message)
+        {
             message.Done = 0;
+            if ((flags & IssueFlags.Unlocked) == 0)
+                request.Ring.KeepMessage(request);
+        }
         return status;
     }
+
+    /// <summary>What is no socket is refused, by some operations only after it has been polled; what cannot be polled is a worker's, which refuses that.</summary>
+    private IssueStatus IssueOther(Request request, IssueFlags flags)
+    {
+        bool isPolled = request.File!.Waiters is not null;
+        if (!isPolled && (flags & IssueFlags.Unlocked) != 0 && (request.Flags & RequestFlags.Multishot) != 0)
+            return request.Done(Errno.EBADFD);
+        if (!PollsUnseen(request))
+            return request.Done(RefusesUnseen(request, flags, Errno.ENOTSOCK));
+        return isPolled || (flags & IssueFlags.Unlocked) == 0 ? IssueStatus.WouldBlock : request.Done(Errno.EAGAIN);
+    }
+
+    /// <summary>It is to be polled for before anybody has looked at what its file is.</summary>
+    protected virtual bool PollsUnseen(Request request) => false;
 
     /// <summary>The error of a file that the operation is not for, or the one that is told before.</summary>
     protected virtual Errno RefusesUnseen(Request request, IssueFlags flags, Errno error) => error;
@@ -45,10 +63,10 @@ internal abstract class NetOperation : Operation
     protected static IoVector Vector(Request request, IssueFlags flags)
         => (flags & IssueFlags.Unlocked) == 0 ? request.Ring.Scratch : s_vector ??= new IoVector();
 
-    /// <summary>The request's message, made at first use.</summary>
+    /// <summary>The request's message: the one that was used last.</summary>
     protected static SocketMessage BeginMessage(Request request, MsgFlags flags)
     {
-        SocketMessage message = request.Message ??= new SocketMessage();
+        SocketMessage message = request.Message = request.Ring.TakeMessage(request);
         message.Begin(request.Origin, request.Ring.Scratch, flags);
         return message;
     }
@@ -191,6 +209,9 @@ internal sealed class Accept : NetOperation
 
     /// <inheritdoc/>
     public override bool MayWait(Request request) => !request.File!.IsNonBlocking && !WaitsFirst(request);
+
+    /// <inheritdoc/>
+    protected override bool PollsUnseen(Request request) => WaitsFirst(request);
 
     /// <inheritdoc/>
     protected override Errno RefusesUnseen(Request request, IssueFlags flags, Errno error)

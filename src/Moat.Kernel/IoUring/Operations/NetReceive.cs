@@ -74,6 +74,7 @@ internal abstract class ReceiveOperation : NetOperation
             request.CqeFlags = CqeFlags.None;
             request.Retries = 0;
             request.Message.Done = 0;
+            request.Wanted = LaterLength(request);
             if (isEmpty)
                 return IssueStatus.WouldBlock;
             if (isCapped)
@@ -85,6 +86,9 @@ internal abstract class ReceiveOperation : NetOperation
         request.Ring.MakeReady(request, RequestState.IssueHere);
         return IssueStatus.Queued;
     }
+
+    /// <summary>Bytes that a multishot asks for with each message but its first.</summary>
+    protected abstract uint LaterLength(Request request);
 
     /// <summary>One message. <paramref name="isLast"/>: the request is at its end though it succeeded.</summary>
     protected abstract IssueStatus Attempt(Request request, Socket socket, IssueFlags flags, out bool isLast);
@@ -142,10 +146,17 @@ internal sealed class Recv : ReceiveOperation
     protected override bool AllowsLimit(Request request) => IsMultishot(request);
 
     /// <inheritdoc/>
+    protected override uint LaterLength(Request request) => request.Sqe.len;
+
+    /// <inheritdoc/>
+    protected override bool PollsUnseen(Request request) => WaitsFirst(request, HowOf(request));
+
+    /// <inheritdoc/>
     protected override Errno PrepareMessage(Request request, SocketMessage message)
     {
         // Request.Length: what a multishot may still receive in all, 0 without a limit.
         request.Length = request.Sqe.optlen;
+        request.Wanted = request.Sqe.len;
         return (request.Flags & RequestFlags.BufferSelect) != 0 ? Errno.OK : message.SetRange(new UserPtr(request.Sqe.addr), request.Sqe.len);
     }
 
@@ -171,10 +182,10 @@ internal sealed class Recv : ReceiveOperation
         SocketMessage message = request.Message!;
         Ring ring = request.Ring;
         isLast = false;
-        ulong length = request.Sqe.len;
-        Errno error = ring.SelectBuffer(request, flags, ref length, out ulong address);
+        // What one attempt in vain has picked is what the next one asks for.
+        Errno error = ring.SelectBuffer(request, flags, ref request.Wanted, out ulong address);
         if (error == Errno.OK && message.Done == 0)
-            error = message.SetRange(new UserPtr(address), length);
+            error = message.SetRange(new UserPtr(address), request.Wanted);
         if (error != Errno.OK)
         {
             ring.RecycleBuffer(request, flags);
@@ -203,14 +214,16 @@ internal sealed class Recv : ReceiveOperation
     {
         SocketMessage message = request.Message!;
         Ring ring = request.Ring;
-        ulong asked = Limit(request, request.Sqe.len);
+        ulong asked = Limit(request, request.Wanted);
         isLast = false;
         CqeFlags first = CqeFlags.None;
         for (bool again = false; ; again = true)
         {
             // Without a number to go by it takes as many as it has taken before.
             SysResult count = ring.SelectBuffers(request, flags, asked, asked == 0 ? message.BundleRoom : MostBuffers);
-            message.BundleRoom = Math.Max(message.BundleRoom, (int)count.Value);
+            message.KeepRoom((int)count.Value);
+            if (count.Value == 1)
+                request.Wanted = request.Vectors[0].Length;
             Errno error = count.IsError ? count.Error : message.SetVectors(request.Vectors.AsSpan(0, (int)count.Value));
             if (error != Errno.OK)
             {
@@ -222,7 +235,6 @@ internal sealed class Recv : ReceiveOperation
             }
             ulong before = message.Done, room = message.Length;
             bool isRing = request.Group!.Ring is not null;
-            bool isPart = count.Value == 1 && room < request.Selected.Length && request.Group.Ring is { IsIncremental: false };
             message.Done = 0;
             SysResult result = message.TryReceive(socket);
             message.Done = before;
@@ -244,7 +256,7 @@ internal sealed class Recv : ReceiveOperation
             first = request.CqeFlags & ~(CqeFlags.BUF_MORE | CqeFlags.SOCK_NONEMPTY);
             isLast = IsLimitReached(request) || (isRing ? request.TookAll : !ring.HasProvidedBuffers(request, flags));
             // A length ends a multishot's bundle; of a single one it only says how much to begin with. What did not fit whole buffers waits.
-            bool isCut = (isRing && room < asked) || isPart || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
+            bool isCut = (isRing && request.TookPart) || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
             if (again || isLast || isCut || left <= 1 || (ulong)result.Value < room)
                 break;
             asked = Limit(request, (ulong)left);
@@ -285,6 +297,9 @@ internal sealed class RecvMsg : ReceiveOperation
 
     /// <inheritdoc/>
     protected override RecvSendFlags KnownFlags => RecvSendFlags.POLL_FIRST | RecvSendFlags.RECV_MULTISHOT;
+
+    /// <summary>The length that the header gives is for the first one.</summary>
+    protected override uint LaterLength(Request request) => 0;
 
     /// <inheritdoc/>
     protected override Errno PrepareMessage(Request request, SocketMessage message)

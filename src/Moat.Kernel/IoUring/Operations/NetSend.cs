@@ -170,6 +170,7 @@ internal abstract class SendOperation : NetOperation
             SysResult count = ring.SelectBuffers(request, flags, wanted, MostBuffers);
             if (count.IsError)
                 return request.Done(count);
+            message.KeepRoom((int)count.Value);
             Errno error = message.SetVectors(request.Vectors.AsSpan(0, (int)count.Value));
             IssueStatus status = error == Errno.OK ? Finish(request, socket, message.TrySend(socket)) : request.Done(error);
             if (status != IssueStatus.Done)

@@ -149,8 +149,14 @@ internal sealed class PollRemove : Operation
         Request? poll = ring.FindArmed(request.Sqe.addr, IoUringOp.POLL_ADD);
         if (poll is null)
             return request.Done(Errno.ENOENT);
+        if ((poll.Flags & RequestFlags.Canceled) != 0)
+            return request.Done(Errno.EALREADY);
         if ((what & (PollAddFlags.UPDATE_EVENTS | PollAddFlags.UPDATE_USER_DATA)) == 0)
-            return request.Done(ring.CancelRequest(poll));
+        {
+            request.Done(ring.CancelRequest(poll));
+            ring.Unhash(poll);
+            return IssueStatus.Done;
+        }
         // Fired and about to be reported: too late to change.
         poll.PollWait.Remove();
         if (poll.IsPending)

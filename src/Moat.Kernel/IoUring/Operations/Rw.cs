@@ -347,10 +347,12 @@ internal sealed class ReadMultishot() : ReadWrite(isWrite: false)
         {
             request.Moved = 0;
             IssueStatus status = base.Issue(request, flags);
+            // A short one, or the end, is no failure.
+            if (status == IssueStatus.Done && request.Result >= 0)
+                request.ClearFail();
             if (status != IssueStatus.Done || request.Result <= 0 || !request.Ring.PostMore(request, request.Result, request.CqeFlags | CqeFlags.MORE))
                 return status;
             request.CqeFlags = CqeFlags.None;
-            request.Flags &= ~RequestFlags.Fail;
             request.Retries = 0;
             // Between two reads it waits, which RWF_NOWAIT does not allow.
             if ((request.Flags & RequestFlags.NoWait) != 0)

@@ -91,6 +91,9 @@ internal sealed partial class UnixStream(Sentry sentry, OpenFlags flags, Credent
         Hand(message, ref intake, peek);
         if (intake.Copied > 0)
         {
+            // Who waits for more is told of an error by a short count, and by that alone.
+            if ((message.Flags & MsgFlags.MSG_WAITALL) != 0 && message.Data.Remaining > 0 && !message.IsComplete)
+                TakeError();
             TellLeft(message);
             return intake.Copied;
         }
@@ -98,8 +101,8 @@ internal sealed partial class UnixStream(Sentry sentry, OpenFlags flags, Credent
             return Errno.EFAULT;
         if (intake.Seen && message.Data.Remaining == 0)
             return 0;
-        Errno error = message.Done > 0 ? Errno.OK : TakeError();
-        if (error != Errno.OK)
+        Errno error = TakeError();
+        if (error != Errno.OK && message.Done == 0)
             return error;
         return (ShutdownBits & ShutReceive) != 0 ? 0 : Errno.EAGAIN;
     }
