@@ -383,3 +383,267 @@ TEST(message_before_receiver)
     drop(s);
     ring_exit(&r);
 }
+
+// A ring that is closed tells its eventfd of what was cancelled.
+TEST(a_closed_ring_tells_its_eventfd)
+{
+    int event = OK(eventfd(0, 0));
+    uint64_t count = 0;
+    struct __kernel_timespec ts = {1000, 0};
+    ring_init(&r, 8, 0);
+    OK(u_register(r.fd, IORING_REGISTER_EVENTFD, &event, 1));
+    add_timeout(&r, &ts, 0, 0, 1);
+    ring_submit(&r);
+    ring_drop(&r);
+    CHECK_EQ(read(event, &count, 8), 8);
+    CHECK(count > 0);
+    OK(close(event));
+}
+
+// Parts in a registered buffer may not be empty, whatever the socket.
+TEST(sendmsg_zc_of_empty_parts)
+{
+    static char area[4096];
+    int s[2];
+    struct iovec fixed = {area, sizeof area}, parts[2] = {{area, 8}, {area, 0}};
+    struct msghdr m = {.msg_iov = parts, .msg_iovlen = 2};
+    tcp_pair(s);
+    ring_init(&r, 8, 0);
+    OK(u_register(r.fd, IORING_REGISTER_BUFFERS, &fixed, 1));
+    for (int i = 0; i < 3; i++) {
+        parts[1].iov_len = i == 2 ? 1ul << 40 : (size_t)i;
+        prep(ring_sqe(&r), U_OP_SENDMSG_ZC, s[0], &m, 1, 0, 1)->ioprio = U_FIXED_BUF;
+        ring_submit(&r);
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, i == 0 ? -EFAULT : i == 1 ? 9 : -ENOMEM);
+        CHECK_EQ(c.flags, IORING_CQE_F_MORE);
+        CHECK_EQ(ring_wait(&r).flags, U_CQE_NOTIF);
+    }
+    ring_exit(&r);
+    drop(s);
+}
+
+// RECV and ACCEPT that poll first look later whether it is a socket.
+TEST(polled_before_it_is_no_socket)
+{
+    int event = OK(eventfd(0, EFD_NONBLOCK));
+    char byte;
+    ring_init(&r, 8, 0);
+    for (int i = 0; i < 2; i++) {
+        sqe_t *s = i ? ADD(&r, ACCEPT, event, NULL, 0, 0, 1) : ADD(&r, RECV, event, &byte, 1, 0, 1);
+        s->ioprio = i ? U_ACCEPT_POLL_FIRST : U_POLL_FIRST;
+        ring_submit(&r);
+        ring_quiet(&r);
+        OK(eventfd_write(event, 1));
+        CHECK_EQ(ring_wait(&r).res, -ENOTSOCK);
+        eventfd_t got;
+        OK(eventfd_read(event, &got));
+    }
+    ADD(&r, SEND, event, &byte, 1, 0, 1)->ioprio = U_POLL_FIRST;
+    CHECK_EQ(ring_result(&r, 1), -ENOTSOCK);
+    ring_exit(&r);
+    OK(close(event));
+}
+
+// A LINK_TIMEOUT tells how many it has cancelled when that is counted: 1 of a futex.
+TEST(a_link_timeout_of_a_futex)
+{
+    static uint32_t word;
+    struct __kernel_timespec ts = {0, 1000000};
+    cqe_t c[2];
+    ring_init(&r, 8, 0);
+    sqe_t *s = prep(ring_sqe(&r), 51, FUTEX_32, &word, 0, 0, 1);
+    s->addr3 = ~0u;
+    s->flags = IOSQE_IO_LINK;
+    ADD(&r, LINK_TIMEOUT, -1, &ts, 1, 0, 2);
+    ring_submit(&r);
+    ring_collect(&r, c, 2);
+    CHECK_EQ(c[0].res, -ECANCELED);
+    CHECK_EQ(c[1].res, 1);
+    ring_exit(&r);
+}
+
+static uint32_t chained_word;
+static int chained_pipe[2];
+
+static void *submits_a_chain(void *arg)
+{
+    static const struct __kernel_timespec ts = {1000, 0};
+    add_timeout(&r, &ts, 0, 0, 1)->flags = IOSQE_IO_HARDLINK;
+    ADD(&r, READ, chained_pipe[0], arg, 1, -1, 2)->flags = IOSQE_IO_LINK;
+    prep(ring_sqe(&r), 52, FUTEX_32, &chained_word, 0, 1, 3)->addr3 = ~0u;
+    add_timeout(&r, &ts, 0, 0, 4);
+    ring_submit(&r);
+    return NULL;
+}
+
+// What needs the task's memory does not outlive it, nor the chain that it is in; what else waits does.
+TEST(a_chain_with_a_futex_ends_with_its_thread)
+{
+    static char byte;
+    cqe_t c[3];
+    OK(pipe(chained_pipe));
+    ring_init(&r, 8, 0);
+    OK0(pthread_join(mt_thread(submits_a_chain, &byte), NULL));
+    ring_collect(&r, c, 3);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(c[i].res, -ECANCELED);
+    ring_quiet(&r);
+    ring_drop(&r);
+    drop(chained_pipe);
+}
+
+// Of provided buffers that differ in size the first one that was picked says how much a READ or RECV that waits gets later.
+TEST(what_waits_asks_for_what_it_had_picked)
+{
+    static char pool[256];
+    struct pbuf_ring b;
+    int s[2];
+    for (int i = 0; i < 2; i++) {
+        if (i)
+            pair_of(SOCK_STREAM, s);
+        else
+            OK(pipe(s));
+        ring_init(&r, 8, 0);
+        pbuf_init(&r, &b, 8, 3);
+        pbuf_add(&b, pool, 10, 0);
+        pbuf_add(&b, pool + 100, 100, 1);
+        sqe_t *q = i ? ADD(&r, RECV, s[0], NULL, 0, 0, 1) : ADD(&r, READ, s[0], NULL, 0, -1, 1);
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->buf_group = 3;
+        ring_submit(&r);
+        int other[2];
+        OK(pipe(other)); // somebody else takes the small one
+        CHECK_EQ(write(other[1], pool, 5), 5);
+        q = ADD(&r, READ, other[0], NULL, 0, -1, 2);
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->buf_group = 3;
+        CHECK_EQ(ring_result(&r, 2), 5);
+        CHECK_EQ(write(s[1], pool, 50), 50);
+        cqe_t c = ring_wait(&r);
+        CHECK_EQ(c.res, 10);
+        CHECK_EQ(c.flags >> 16, 1);
+        ring_exit(&r);
+        OK(munmap(b.e, b.size));
+        drop(s);
+        drop(other);
+    }
+}
+
+// The length of a multishot RECVMSG is its first message's.
+TEST(later_messages_get_whole_buffers)
+{
+    static char pool[256];
+    struct pbuf_ring b;
+    struct iovec part = {NULL, 40};
+    struct msghdr m = {.msg_iov = &part, .msg_iovlen = 1};
+    int s[2];
+    pair_of(SOCK_STREAM, s);
+    ring_init(&r, 8, 0);
+    pbuf_init(&r, &b, 8, 3);
+    pbuf_add(&b, pool, 100, 0);
+    pbuf_add(&b, pool + 100, 100, 1);
+    sqe_t *q = ADD(&r, RECVMSG, s[0], &m, 1, 0, 1);
+    q->flags = IOSQE_BUFFER_SELECT;
+    q->buf_group = 3;
+    q->ioprio = U_RECV_MULTISHOT;
+    CHECK_EQ(write(s[1], pool, 80), 80);
+    ring_submit(&r);
+    CHECK_EQ(ring_wait(&r).res, 40);
+    CHECK_EQ(ring_wait(&r).res, 80 - (40 - 16) + 16);
+    add_cancel(&r, 1, 0, 2);
+    ring_submit(&r);
+    ring_wait(&r);
+    ring_wait(&r);
+    ring_exit(&r);
+    OK(munmap(b.e, b.size));
+    drop(s);
+}
+
+// The end of a file is no failure of a silent READ_MULTISHOT.
+TEST(a_silent_multishot_read_ends)
+{
+    static char pool[64];
+    struct pbuf_ring b;
+    int p[2];
+    OK(pipe(p));
+    OK(close(p[1]));
+    ring_init(&r, 8, 0);
+    pbuf_init(&r, &b, 8, 3);
+    pbuf_add(&b, pool, 64, 0);
+    sqe_t *q = prep(ring_sqe(&r), U_OP_READ_MULTISHOT, p[0], NULL, 0, -1, 1);
+    q->flags = IOSQE_BUFFER_SELECT | IOSQE_CQE_SKIP_SUCCESS;
+    q->buf_group = 3;
+    ring_submit(&r);
+    ring_quiet(&r);
+    ring_exit(&r);
+    OK(munmap(b.e, b.size));
+    OK(close(p[0]));
+}
+
+// A timeout counts what multishots post, and begins in a chain behind what was submitted with it.
+TEST(timeouts_count_what_multishots_post)
+{
+    struct __kernel_timespec ts = {1000, 0};
+    int event = OK(eventfd(0, EFD_NONBLOCK));
+    ring_init(&r, 8, 0);
+    add_poll(&r, event, POLLIN | 1u << 31, 2)->len = 1;
+    ring_submit(&r);
+    add_nop(&r, 3)->flags = IOSQE_IO_LINK;
+    add_timeout(&r, &ts, 2, 0, 1);
+    add_nop(&r, 4);
+    ring_submit(&r);
+    CHECK_EQ(ring_wait(&r).user_data, 3);
+    CHECK_EQ(ring_wait(&r).user_data, 4);
+    ring_quiet(&r);
+    OK(eventfd_write(event, 1));
+    CHECK_EQ(ring_wait(&r).user_data, 2);
+    ring_quiet(&r);
+    OK(eventfd_write(event, 1));
+    CHECK_EQ(ring_wait(&r).user_data, 2);
+    cqe_t c = ring_wait(&r);
+    CHECK_EQ(c.user_data, 1);
+    CHECK_EQ(c.res, 0);
+    add_cancel(&r, 2, 0, 5);
+    ring_submit(&r);
+    ring_wait(&r);
+    ring_wait(&r);
+    ring_exit(&r);
+    OK(close(event));
+}
+
+// Of equals the newest is cancelled first; a multishot that has gone on is as old as it was.
+TEST(a_multishot_keeps_its_place)
+{
+    static char pool[64], byte;
+    struct pbuf_ring b;
+    int s[2], p[2];
+    pair_of(SOCK_STREAM, s);
+    OK(pipe(p));
+    ring_init(&r, 8, 0);
+    pbuf_init(&r, &b, 8, 3);
+    for (int i = 0; i < 4; i++)
+        pbuf_add(&b, pool + 16 * i, 16, i);
+    sqe_t *q = ADD(&r, RECV, s[0], NULL, 0, 0, 7);
+    q->flags = IOSQE_BUFFER_SELECT;
+    q->buf_group = 3;
+    q->ioprio = U_RECV_MULTISHOT;
+    ADD(&r, READ, p[0], &byte, 1, -1, 7);
+    ring_submit(&r);
+    CHECK_EQ(write(s[1], pool, 3), 3);
+    CHECK_EQ(ring_wait(&r).res, 3);
+    add_cancel(&r, 7, 0, 8);
+    ring_submit(&r);
+    ring_wait(&r);
+    ring_wait(&r);
+    CHECK_EQ(write(s[1], pool, 3), 3);
+    CHECK_EQ(ring_wait(&r).res, 3);
+    add_cancel(&r, 7, 0, 8);
+    ring_submit(&r);
+    ring_wait(&r);
+    ring_wait(&r);
+    ring_exit(&r);
+    OK(munmap(b.e, b.size));
+    drop(s);
+    drop(p);
+}

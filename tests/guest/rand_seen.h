@@ -56,7 +56,7 @@ static bool take(struct ring *ring, struct seen *out)
     }
 }
 
-static int enter_for(struct ring *ring, uint32_t submit, uint32_t wait, long ms)
+MT_UNUSED static int enter_for(struct ring *ring, uint32_t submit, uint32_t wait, long ms)
 {
     struct __kernel_timespec ts = {ms / 1000, ms % 1000 * 1000000};
     struct {

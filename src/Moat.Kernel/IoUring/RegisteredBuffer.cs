@@ -8,6 +8,11 @@ namespace Moat.Kernel.IoUring;
 /// <summary>Guest memory registered with IORING_REGISTER_BUFFERS, pinned until the last ring that has it gives it back.</summary>
 internal sealed class RegisteredBuffer
 {
+    /// <summary>
+    /// Most parts of a request, and pages that they cover: what Linux keeps of either has to fit one allocation of 4 MiB.
+    /// </summary>
+    public const uint MostParts = (4u << 20) / 16;
+
     private const ulong MaxLength = 1 << 30;
 
     private readonly PinnedRange _pin = new();
@@ -71,6 +76,19 @@ internal sealed class RegisteredBuffer
             return Errno.EFAULT;
         _pin.AddTo(into, offset, length);
         return Errno.OK;
+    }
+
+    /// <summary>Looks at the parts of a request, wherever they are. EFAULT: an empty one; ENOMEM: more pages than Linux can keep track of.</summary>
+    public static Errno CheckParts(ReadOnlySpan<IoVec> parts)
+    {
+        ulong pages = 0;
+        bool anyEmpty = false;
+        foreach (IoVec part in parts)
+        {
+            anyEmpty |= part.Length == 0;
+            pages += (part.Length / MemoryManager.PageSize) + 2;
+        }
+        return pages > MostParts ? Errno.ENOMEM : anyEmpty ? Errno.EFAULT : Errno.OK;
     }
 
     /// <summary>Guest address of the first byte.</summary>

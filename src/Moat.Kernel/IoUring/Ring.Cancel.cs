@@ -82,9 +82,14 @@ internal sealed partial class Ring
             request = Find(match, RequestState.TimerArmed);
         if (request is null)
             return result;
-        // Waits for futexes and children are counted even when there can be only one.
+        return CancelArmed(request);
+    }
+
+    /// <summary>As <see cref="CancelRequest"/>, but waits for futexes and children are counted even when there can be only one: 1.</summary>
+    public SysResult CancelArmed(Request request)
+    {
         WaitKind kind = KindOf(request);
-        result = CancelRequest(request);
+        SysResult result = CancelRequest(request);
         return kind == WaitKind.Poll || result.IsError ? result : 1;
     }
 
@@ -196,19 +201,38 @@ internal sealed partial class Ring
         // First what has not begun: the end of the others would start it.
         if (all)
             CancelDeferred(task);
+        // Chains that go on may have begun what ends too.
+        while (CancelPass(task, all))
+            RunWork();
+        TakeFinished();
+        RunWork();
+        Unlock();
+    }
+
+    /// <summary>Cancels what of a task ends with it. True when something was that waits no more.</summary>
+    private bool CancelPass(Task task, bool all)
+    {
+        bool any = false;
         for (int i = 0; i < _hash.Length; i++)
         {
             for (Request? r = _hash[i]; r is not null;)
             {
                 Request? next = r.HashNext;
-                if (r.Task == task && (all || r.State == RequestState.Worker || (r.Flags & (RequestFlags.Inflight | RequestFlags.Waits)) != 0))
-                    CancelRequest(r);
+                bool ends = r.Task == task && (r.Flags & RequestFlags.Canceled) == 0;
+                if (ends && (all || r.State == RequestState.Worker || (r.Flags & RequestFlags.Waits) != 0 || EndsWithTask(r)))
+                    any |= !CancelRequest(r).IsError;
                 r = next;
             }
         }
-        TakeFinished();
-        RunWork();
-        Unlock();
+        return any;
+    }
+
+    /// <summary>The request, or one that is linked behind it, does not outlive the task that submitted it.</summary>
+    private static bool EndsWithTask(Request? request)
+    {
+        while (request is not null && (request.Flags & RequestFlags.Inflight) == 0)
+            request = request.Link;
+        return request is not null;
     }
 
     /// <summary>Enters a request that begins to wait.</summary>

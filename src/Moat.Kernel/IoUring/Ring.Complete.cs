@@ -97,8 +97,6 @@ internal sealed partial class Ring
     {
         if (_trace is not null)
             _trace.Completed(this, userData, result, flags);
-        if (_released)
-            return;
         IoUringCqe cqe = new() { user_data = userData, res = result, flags = (uint)flags };
         // The head is any value; more than all entries cannot be used.
         if (_room == 0 && !Volatile.Read(ref _backlogged))
@@ -111,6 +109,9 @@ internal sealed partial class Ring
         }
         if (_pending != 0)
             FlushBatch();
+        // Of a ring that has been closed the eventfd still tells, but nobody takes what is kept.
+        if (_released)
+            return;
         lock (_cqLock)
             AddToBacklog(new BigCqe { Cqe = cqe });
         _batchOverflowed = true;

@@ -94,11 +94,13 @@ internal sealed partial class Task
     /// </summary>
     internal void EndIoUring(bool exec)
     {
-        IoUringEnded = !exec;
-        Interlocked.MemoryBarrier();
+        // What goes on because something before it was cancelled still begins.
         RunIoUringWork();
         foreach (Ring ring in _rings)
             ring.CancelOf(this, exec);
+        IoUringEnded = !exec;
+        Interlocked.MemoryBarrier();
+        RunIoUringWork();
         _rings.Clear();
         _lastRing = null;
         _ioWorkers?.End();

@@ -389,16 +389,19 @@ internal sealed partial class SocketMessage
     }
 
     /// <summary>Takes the spans of what is left from a registered buffer. EFAULT.</summary>
-    public Errno ImportPinned(RegisteredBuffer buffer)
+    public Errno ImportPinned(RegisteredBuffer buffer, bool inParts)
     {
         Data.Clear();
+        Errno error = inParts ? RegisteredBuffer.CheckParts(_vectors.AsSpan(0, _vectorCount)) : Errno.OK;
+        if (error != Errno.OK)
+            return error;
         ulong skip = Done;
         for (int i = 0; i < _vectorCount; i++)
         {
             ref IoVec vector = ref _vectors[i];
             ulong part = Math.Min(skip, vector.Length);
             skip -= part;
-            Errno error = part == vector.Length && part != 0 ? Errno.OK : buffer.AddTo(Data, vector.Base + part, vector.Length - part);
+            error = part == vector.Length && part != 0 ? Errno.OK : buffer.AddTo(Data, vector.Base + part, vector.Length - part);
             if (error != Errno.OK)
                 return error;
         }

@@ -97,15 +97,20 @@ internal abstract class FutexWaitOperation : Operation
 internal sealed class FutexWait : FutexWaitOperation
 {
     /// <inheritdoc/>
-    public override Errno Prepare(Request request) => Check(in request.Sqe);
+    public override Errno Prepare(Request request) => Check(request);
 
-    /// <summary>What FUTEX_WAIT and FUTEX_WAKE check alike.</summary>
-    public static Errno Check(in IoUringSqe sqe)
+    /// <summary>What FUTEX_WAIT and FUTEX_WAKE check alike. Both end with the task, and with them the chains that they are in.</summary>
+    public static Errno Check(Request request)
     {
+        ref IoUringSqe sqe = ref request.Sqe;
         if (sqe.len != 0 || sqe.futex_flags != 0 || sqe.buf_index != 0 || sqe.file_index != 0)
             return Errno.EINVAL;
         Errno e = FutexSyscalls.CheckFlags((uint)sqe.fd, sqe.addr2);
-        return e != Errno.OK ? e : FutexSyscalls.CheckFlags((uint)sqe.fd, sqe.addr3);
+        if (e == Errno.OK)
+            e = FutexSyscalls.CheckFlags((uint)sqe.fd, sqe.addr3);
+        if (e == Errno.OK)
+            request.Flags |= RequestFlags.Inflight;
+        return e;
     }
 
     /// <inheritdoc/>
@@ -133,7 +138,7 @@ internal sealed class FutexWait : FutexWaitOperation
 internal sealed class FutexWake : Operation
 {
     /// <inheritdoc/>
-    public override Errno Prepare(Request request) => FutexWait.Check(in request.Sqe);
+    public override Errno Prepare(Request request) => FutexWait.Check(request);
 
     /// <inheritdoc/>
     public override IssueStatus Issue(Request request, IssueFlags flags)
@@ -173,6 +178,7 @@ internal sealed class FutexWaitVector : FutexWaitOperation
             request.Vectors[i * 2] = new IoVec { Base = word.Address, Length = word.Value };
             request.Vectors[(i * 2) + 1] = new IoVec { Base = word.Flags };
         }
+        request.Flags |= RequestFlags.Inflight;
         return Errno.OK;
     }
 

@@ -78,8 +78,9 @@ internal abstract class SendOperation : NetOperation
         SysResult result;
         if ((how & RecvSendFlags.FIXED_BUF) != 0)
         {
-            if (!ImportFixed(request, message, flags))
-                return Finish(request, socket, Errno.EFAULT);
+            Errno error = ImportFixed(request, message, flags);
+            if (error != Errno.OK)
+                return Finish(request, socket, error);
             result = message.TrySendPinned(socket);
         }
         else
@@ -104,12 +105,12 @@ internal abstract class SendOperation : NetOperation
         return error == Errno.OK ? Finish(request, socket, message.TrySend(socket)) : request.Done(error);
     }
 
-    /// <summary>Takes the spans of a registered buffer.</summary>
-    protected static bool ImportFixed(Request request, SocketMessage message, IssueFlags flags)
+    /// <summary>Takes the spans of a registered buffer: EFAULT, ENOMEM.</summary>
+    protected static Errno ImportFixed(Request request, SocketMessage message, IssueFlags flags)
     {
         if (!request.Ring.TryAssignBuffer(request, flags))
-            return false;
-        return message.ImportPinned(request.BufferNode!.Buffer!) == Errno.OK;
+            return Errno.EFAULT;
+        return message.ImportPinned(request.BufferNode!.Buffer!, inParts: request.Op.Number == IoUringOp.SENDMSG_ZC);
     }
 
     /// <summary>What an attempt means: done, to be continued, or to be tried again.</summary>
@@ -257,7 +258,8 @@ internal sealed class SendZc(bool isMessage) : SendOperation
         if (!isMessage || (HowOf(request) & RecvSendFlags.FIXED_BUF) == 0)
             return error;
         request.Message!.UseVector(Vector(request, flags));
-        return ImportFixed(request, request.Message, flags) ? error : Errno.EFAULT;
+        Errno wrong = ImportFixed(request, request.Message, flags);
+        return wrong == Errno.OK ? error : wrong;
     }
 
     /// <inheritdoc/>

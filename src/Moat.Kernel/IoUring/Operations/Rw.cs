@@ -68,10 +68,13 @@ internal abstract class RwOperation(bool isWrite) : Operation
         Errno e = ring.SelectBuffer(request, flags, ref length, out ulong address);
         if (e != Errno.OK)
             return request.Done(e);
+        bool multishot = (request.Flags & RequestFlags.Multishot) != 0;
         request.Length = Math.Min(length, MemoryManager.MAX_RW_COUNT);
+        // Should nothing be there, no more than this is asked for next time, whichever buffer that will be.
+        if (!multishot)
+            request.Wanted = request.Length;
         SetBuffer(request, address);
         IssueStatus status = Attempt(request, flags);
-        bool multishot = (request.Flags & RequestFlags.Multishot) != 0;
         // What cannot be given back is used up even by an error.
         if (status == IssueStatus.Done && (request.Result > 0 || (!multishot && (request.Result == 0 || request.IsCommitted))))
             ring.PutBuffer(request, (ulong)Math.Max(0, request.Result));
@@ -463,21 +466,18 @@ internal sealed class ReadWriteFixed(bool isWrite) : RwOperation(isWrite)
 /// <summary>IORING_OP_READV_FIXED, IORING_OP_WRITEV_FIXED: an array of struct iovec, all within one registered buffer.</summary>
 internal sealed class ReadWriteVectorFixed(bool isWrite) : ReadWriteVector(isWrite)
 {
-    // What Linux keeps of the array, and of the pages it covers, has to fit one allocation of 4 MiB.
-    private const uint MostParts = (4u << 20) / 16;
-
     /// <inheritdoc/>
     protected override bool IsPinned => true;
 
     /// <inheritdoc/>
-    protected override Errno PrepareBuffer(Request request) => request.Sqe.len > MostParts ? Errno.ENOMEM : base.PrepareBuffer(request);
+    protected override Errno PrepareBuffer(Request request) => request.Sqe.len > RegisteredBuffer.MostParts ? Errno.ENOMEM : base.PrepareBuffer(request);
 
     /// <inheritdoc/>
     protected override Errno Import(Request request, IoVector into, IssueFlags flags, PinnedRange? pin)
     {
         if (!request.Ring.TryAssignBuffer(request, flags))
             return Errno.EFAULT;
-        Errno e = CheckParts(request.Vectors.AsSpan(0, (int)request.Sqe.len));
+        Errno e = RegisteredBuffer.CheckParts(request.Vectors.AsSpan(0, (int)request.Sqe.len));
         if (e != Errno.OK)
             return e;
         ulong skip = request.Moved;
@@ -497,18 +497,5 @@ internal sealed class ReadWriteVectorFixed(bool isWrite) : ReadWriteVector(isWri
             skip = 0;
         }
         return Errno.OK;
-    }
-
-    /// <summary>EFAULT: an empty part; ENOMEM: more pages than Linux can keep track of.</summary>
-    private static Errno CheckParts(ReadOnlySpan<IoVec> vectors)
-    {
-        ulong pages = 0;
-        bool anyEmpty = false;
-        foreach (IoVec vector in vectors)
-        {
-            anyEmpty |= vector.Length == 0;
-            pages += (vector.Length / MemoryManager.PageSize) + 2;
-        }
-        return pages > MostParts ? Errno.ENOMEM : anyEmpty ? Errno.EFAULT : Errno.OK;
     }
 }

@@ -116,13 +116,13 @@ internal sealed class LinkTimeout : TimeoutOperation
         {
             head.Partner = null;
             request.Partner = null;
-            cancelled = ring.CancelRequest(head);
+            cancelled = ring.CancelArmed(head);
             // What is only interrupted counts as not found. But a worker that will bring it back to be polled has it only for a moment.
             if (cancelled.Error == Errno.EALREADY)
                 cancelled = (head.Op.Flags & (OpFlags.PollIn | OpFlags.PollOut)) != 0 && (head.Flags & RequestFlags.Waits) == 0 ? SysResult.Ok : Errno.ENOENT;
         }
         // To expire is no failure: CQE_SKIP_SUCCESS leaves its CQE out.
-        request.Return(cancelled.IsError ? cancelled : Errno.ETIME);
+        request.Return(cancelled.Value != 0 ? cancelled : Errno.ETIME);
         ring.Complete(request);
     }
 
