@@ -106,7 +106,7 @@ internal static class OperationTable
         Row(IoUringOp.URING_CMD, new UringCmd(), File | OpFlags.BufferSelect | OpFlags.IoPoll, Support.Partial, "commands of sockets; no devices");
         Row(IoUringOp.SEND_ZC, new SendZc(isMessage: false), Send);
         Row(IoUringOp.SENDMSG_ZC, new SendZc(isMessage: true), Send);
-        Row(IoUringOp.BIND, new Bind(), File);
+        Row(IoUringOp.BIND, new Bind(), File | OpFlags.Worker);
         Row(IoUringOp.LISTEN, new Listen(), File);
         Row(IoUringOp.RECV_ZC, new RecvZc(), Receive & ~OpFlags.BufferSelect, Support.Partial, "EINVAL: no queue of a device is the guest's");
         Row(IoUringOp.READ_MULTISHOT, new ReadMultishot(), File | OpFlags.PollIn | OpFlags.BufferSelect);

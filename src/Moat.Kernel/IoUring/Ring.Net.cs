@@ -64,6 +64,18 @@ internal sealed partial class Ring
         return isList;
     }
 
+    /// <summary>True when there is the request's group of provided buffers. Under the lock, or on a worker.</summary>
+    public bool HasGroup(Request request, IssueFlags flags)
+    {
+        bool unlocked = (flags & IssueFlags.Unlocked) != 0;
+        if (unlocked)
+            _lock.Enter();
+        bool has = FindGroup(request.Sqe.buf_group) is not null;
+        if (unlocked)
+            Unlock();
+        return has;
+    }
+
     /// <summary>True when the request's group of provided buffers has one more. Under the lock, or on a worker.</summary>
     public bool HasProvidedBuffers(Request request, IssueFlags flags)
     {

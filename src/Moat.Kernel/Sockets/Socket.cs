@@ -174,9 +174,14 @@ internal abstract class Socket : FileDescription
             SocketOption.SO_PROTOCOL => Put(value, Protocol),
             SocketOption.SO_RCVTIMEO or SocketOption.SO_RCVTIMEO_NEW => SocketTime.Put(value, ReceiveTimeout),
             SocketOption.SO_SNDTIMEO or SocketOption.SO_SNDTIMEO_NEW => SocketTime.Put(value, SendTimeout),
-            _ => Errno.ENOPROTOOPT,
+            _ => Unknown(option),
         };
     }
+
+    /// <summary>What is to be told of a message's sender or rights has no meaning where none are passed.</summary>
+    private static Errno Unknown(int option)
+        => option is SocketOption.SO_PASSCRED or SocketOption.SO_PASSSEC or SocketOption.SO_PASSPIDFD or SocketOption.SO_PASSRIGHTS
+            ? Errno.EOPNOTSUPP : Errno.ENOPROTOOPT;
 
     /// <summary>
     /// setsockopt(2); the value has been copied, up to 64 KiB. EINVAL when it is too short, ENOPROTOOPT, EDOM (a time-out that is no
@@ -201,7 +206,7 @@ internal abstract class Socket : FileDescription
                     SendTimeout = time;
                 return error;
             default:
-                return Errno.ENOPROTOOPT;
+                return Unknown(option);
         }
     }
 

@@ -90,6 +90,14 @@ internal abstract class ReceiveOperation : NetOperation
     /// <summary>Bytes that a multishot asks for with each message but its first.</summary>
     protected abstract uint LaterLength(Request request);
 
+    /// <summary>Nothing was received: the buffer is for others, but what a worker has picked is used up, and the CQE says so.</summary>
+    protected static void ReturnBuffer(Request request, IssueStatus status, IssueFlags flags)
+    {
+        request.Ring.RecycleBuffer(request, flags);
+        if (status == IssueStatus.Done)
+            request.Ring.PutBuffer(request, 0);
+    }
+
     /// <summary>One message. <paramref name="isLast"/>: the request is at its end though it succeeded.</summary>
     protected abstract IssueStatus Attempt(Request request, Socket socket, IssueFlags flags, out bool isLast);
 
@@ -201,7 +209,7 @@ internal sealed class Recv : ReceiveOperation
         }
         else if (message.Done == 0)
         {
-            ring.RecycleBuffer(request, flags);
+            ReturnBuffer(request, status, flags);
         }
         return status;
     }
@@ -341,7 +349,7 @@ internal sealed class RecvMsg : ReceiveOperation
         if (status == IssueStatus.Done && request.Result > 0)
             ring.PutBuffer(request, (ulong)request.Result);
         else if (message.Done == 0)
-            ring.RecycleBuffer(request, flags);
+            ReturnBuffer(request, status, flags);
         return status;
     }
 

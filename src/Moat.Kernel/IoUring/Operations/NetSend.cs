@@ -148,7 +148,7 @@ internal abstract class SendOperation : NetOperation
         ulong length = WantedOf(request, flags);
         Errno error = request.Ring.SelectBuffer(request, flags, ref length, out ulong address);
         if (error != Errno.OK)
-            return request.Done(error);
+            return request.Done(request.Ring.HasGroup(request, flags) ? error : Errno.ENOENT);
         error = message.SetRange(new UserPtr(address), length);
         IssueStatus status = error == Errno.OK ? Finish(request, socket, message.TrySend(socket)) : request.Done(error);
         if (status == IssueStatus.Done)
