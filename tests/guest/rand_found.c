@@ -647,3 +647,58 @@ TEST(a_multishot_keeps_its_place)
     drop(s);
     drop(p);
 }
+
+// Files that know no arrays move each part by itself, until one is not whole.
+TEST(parts_of_what_knows_no_arrays)
+{
+    uint64_t v[2] = {1, 2}, got;
+    struct { struct iovec part[2]; int count; } cases[] = {
+        {{{v, 8}, {v + 1, 8}}, 16}, {{{v, 4}, {(char *)v + 4, 4}}, -EINVAL}, {{{v, 8}, {v, 4}}, 8},
+    };
+    ring_init(&r, 8, 0);
+    for (int way = 0; way < 2; way++) {
+        int fd = OK(eventfd(0, EFD_NONBLOCK));
+        for (size_t i = 0; i < 3; i++) {
+            long n = way ? result_of(ADD(&r, WRITEV, fd, cases[i].part, 2, -1, 1)) : writev(fd, cases[i].part, 2) < 0 ? -errno : -1;
+            if (n != -1) // a system call that succeeds tells by the count
+                CHECK_EQ(n, cases[i].count);
+            CHECK_EQ(read(fd, &got, 8), cases[i].count < 0 ? -1 : 8);
+            if (cases[i].count > 0)
+                CHECK_EQ(got, cases[i].count == 16 ? 3 : 1);
+        }
+        OK(close(fd));
+        char buf[600], name[20];
+        struct iovec small[2] = {{buf, 8}, {buf + 8, 500}}, large[2] = {{buf, 300}, {buf + 300, 300}};
+        fd = OK(inotify_init1(IN_NONBLOCK));
+        OK(inotify_add_watch(fd, ".", IN_CREATE));
+        snprintf(name, sizeof name, "f%d", way);
+        OK(close(OK(open(name, O_CREAT | O_RDWR, 0600))));
+        CHECK_EQ(way ? result_of(ADD(&r, READV, fd, small, 2, -1, 1)) : readv(fd, small, 2) < 0 ? -errno : 0, -EINVAL);
+        CHECK_EQ(way ? result_of(ADD(&r, READV, fd, large, 2, -1, 1)) : readv(fd, large, 2), 32);
+        OK(close(fd));
+    }
+    int comm = OK(open("/proc/self/comm", O_RDWR));
+    struct iovec names[2] = {{(void *)"aa", 2}, {(void *)"bb", 2}};
+    char name[20];
+    CHECK_EQ(writev(comm, names, 2), 4);
+    CHECK_EQ(lseek(comm, 0, SEEK_CUR), 0);
+    CHECK_EQ(read(comm, name, 20), 3);
+    CHECK(memcmp(name, "bb\n", 3) == 0);
+    OK(close(comm));
+    ring_exit(&r);
+}
+
+// What is a file, but of no disk, has nothing to write back and no room to give.
+TEST(ranges_of_files_without_a_disk)
+{
+    const int fds[] = {OK(open("/proc/self/comm", O_RDWR)), OK((int)syscall(SYS_pidfd_open, getpid(), 0)), OK(open("/proc/self/mem", O_RDWR))};
+    ring_init(&r, 8, 0);
+    for (size_t i = 0; i < countof(fds); i++) {
+        OK(sync_file_range(fds[i], 0, 10, 0));
+        CHECK_EQ(result_of(ADD(&r, SYNC_FILE_RANGE, fds[i], NULL, 10, 0, 1)), 0);
+        CHECK_ERR(fallocate(fds[i], 0, 0, 10), EOPNOTSUPP);
+        CHECK_EQ(result_of(ADD(&r, FALLOCATE, fds[i], (void *)10, 0, 0, 1)), -EOPNOTSUPP);
+        OK(close(fds[i]));
+    }
+    ring_exit(&r);
+}

@@ -30,6 +30,9 @@ internal sealed class EventFd : AnonymousFile
     /// <inheritdoc/>
     public override bool SkipsEmpty(bool write) => write;
 
+    /// <inheritdoc/>
+    public override bool TakesParts(bool write) => write;
+
     public override PollEvents Poll()
     {
         ulong count = Volatile.Read(ref _count);

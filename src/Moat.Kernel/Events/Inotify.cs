@@ -74,6 +74,9 @@ internal sealed class Inotify : AnonymousFile
     public override WaitQueue Waiters { get; } = new();
 
     /// <inheritdoc/>
+    public override bool TakesParts(bool write) => !write;
+
+    /// <inheritdoc/>
     public override bool HasAsyncNotice => true;
 
     /// <inheritdoc/>

@@ -30,6 +30,18 @@ internal readonly struct UserBuffer
     /// <summary>An array of struct iovec, perhaps one that names no bytes at all.</summary>
     public bool IsVector => _isVector;
 
+    /// <summary>How many parts an array has, which has been translated before; else bytes.</summary>
+    public ulong Length => _length;
+
+    /// <summary>One part of an array. EFAULT.</summary>
+    public Errno GetPart(MemoryManager mm, ulong index, out UserBuffer part)
+    {
+        const ulong Size = 16;
+        Errno error = mm.Read(new UserPtr<IoVec>(_address.Address + (index * Size)), out IoVec vector);
+        part = Range(new UserPtr(vector.Base), vector.Length);
+        return error;
+    }
+
     /// <summary>The range, unless it is an array.</summary>
     public bool TryGetRange(out ulong address, out ulong length)
     {
@@ -91,6 +103,14 @@ internal static class FileIo
             file.DropReference();
             return result;
         }
+        result = buffer.IsVector && file.TakesParts(write: false) ? MoveParts(task, file, in buffer, offset, flags, write: false)
+            : ReadOne(task, file, in buffer, offset, flags);
+        file.DropReference();
+        return result;
+    }
+
+    private static SysResult ReadOne(Task task, FileDescription file, in UserBuffer buffer, long offset, RwFlags flags)
+    {
         long deadline = 0;
         while (true)
         {
@@ -99,19 +119,42 @@ internal static class FileIo
             task.Mm.BeginAccess();
             Errno error = buffer.Translate(task.Mm, MapAccess.Write, vector, out bool isCut);
             vector.IsCut = isCut;
-            result = error != Errno.OK ? error : buffer.IsVector && vector.Remaining == 0 ? 0 : FileOperations.Read(file, vector, offset, flags);
+            SysResult result = error != Errno.OK ? error : buffer.IsVector && vector.Remaining == 0 ? 0 : FileOperations.Read(file, vector, offset, flags);
             task.Mm.EndAccess();
             if (result.Error != Errno.EAGAIN || file.IsNonBlocking || (flags & RwFlags.RWF_NOWAIT) != 0)
-                break;
+                return result;
             Errno end = Wait(task, file, write: false, ref deadline);
             if (end != Errno.OK)
-            {
-                result = end;
-                break;
-            }
+                return end;
         }
-        file.DropReference();
-        return result;
+    }
+
+    /// <summary>Reads or writes the parts of an array one after the other, until one is not whole.</summary>
+    private static SysResult MoveParts(Task task, FileDescription file, in UserBuffer buffer, long offset, RwFlags flags, bool write)
+    {
+        task.Vector.Clear();
+        task.Mm.BeginAccess();
+        Errno error = buffer.Translate(task.Mm, write ? MapAccess.Read : MapAccess.Write, task.Vector, out _);
+        task.Mm.EndAccess();
+        ulong wanted = 0;
+        UserBuffer part;
+        for (ulong i = 0; error == Errno.OK && i < buffer.Length; i++, wanted += part.Length)
+            error = buffer.GetPart(task.Mm, i, out part);
+        if (error != Errno.OK)
+            return error;
+        long done = 0;
+        for (ulong i = 0; (ulong)done < wanted; i++)
+        {
+            error = buffer.GetPart(task.Mm, i, out part);
+            long at = offset < 0 ? offset : offset + done;
+            SysResult moved = error != Errno.OK ? error : write ? WriteAll(task, file, in part, at, flags) : ReadOne(task, file, in part, at, flags);
+            if (moved.IsError)
+                return done > 0 ? done : moved;
+            done += moved.Value;
+            if ((ulong)moved.Value != part.Length)
+                break;
+        }
+        return done;
     }
 
     /// <summary>Writes; as <see cref="Read"/>. A stream that blocks takes all before the call returns (POSIX write).</summary>
@@ -124,7 +167,9 @@ internal static class FileIo
         if (!result.IsError)
         {
             result = file is MemoryAccessFile memory && memory.Memory != task.Mm
-                ? Foreign(task, memory, in buffer, offset, writes: true) : WriteAll(task, file, in buffer, offset, flags);
+                ? Foreign(task, memory, in buffer, offset, writes: true)
+                : buffer.IsVector && file.TakesParts(write: true) ? MoveParts(task, file, in buffer, offset, flags, write: true)
+                : WriteAll(task, file, in buffer, offset, flags);
         }
         file.DropReference();
         return result;

@@ -21,6 +21,15 @@ internal sealed class PidFd(Task task, bool isThread, OpenFlags flags) : Anonymo
     /// <inheritdoc/>
     public override bool CanTransfer(bool write) => false;
 
+    /// <inheritdoc/>
+    public override SysResult Seek(long offset, int whence) => Errno.ESPIPE;
+
+    /// <summary>It is a file of its file system, with nothing to write back.</summary>
+    public override Errno SyncRange(long offset, long length, uint flags) => Errno.OK;
+
+    /// <inheritdoc/>
+    public override SysResult Allocate(int mode, long offset, long length) => Errno.EOPNOTSUPP;
+
     public override PollEvents Poll()
     {
         if (Group.IsReaped)

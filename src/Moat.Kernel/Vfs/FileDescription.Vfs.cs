@@ -96,7 +96,8 @@ internal abstract partial class FileDescription
     }
 
     /// <summary>sync_file_range(2); arguments are valid. ESPIPE for what is no file, directory, link or block device.</summary>
-    public virtual Errno SyncRange(long offset, long length, uint flags) => Errno.ESPIPE;
+    public virtual Errno SyncRange(long offset, long length, uint flags)
+        => Inode.Type is FileMode.S_IFREG or FileMode.S_IFDIR or FileMode.S_IFLNK or FileMode.S_IFBLK ? Errno.OK : Errno.ESPIPE;
 
     /// <summary>
     /// As <see cref="GetMappable(out IMappable?)"/>, told what for: EPERM when a shared mapping may not write, and

@@ -32,6 +32,9 @@ internal abstract partial class FileDescription
     /// <summary>A request of io_uring that moves nothing does not get as far as the file's own read or write.</summary>
     public virtual bool SkipsEmpty(bool write) => false;
 
+    /// <summary>It knows no arrays: each part of one is a read or write of its own.</summary>
+    public virtual bool TakesParts(bool write) => false;
+
     public bool IsNonBlocking => (Flags & OpenFlags.O_NONBLOCK) != 0;
 
     /// <summary>The file position; guarded by <see cref="PositionLock"/>. Only seekable files have one.</summary>
@@ -139,8 +142,8 @@ internal abstract partial class FileDescription
     /// <summary>fsync(2) or, with <paramref name="dataOnly"/>, fdatasync(2). May wait for a disk.</summary>
     public virtual SysResult Sync(bool dataOnly) => Errno.EINVAL;
 
-    /// <summary>fallocate(2), mode bits as Linux has them. May wait for a disk.</summary>
-    public virtual SysResult Allocate(int mode, long offset, long length) => Errno.ENODEV;
+    /// <summary>fallocate(2), mode bits as Linux has them. May wait for a disk. ENODEV for what is no file, EOPNOTSUPP for one that has no room to give.</summary>
+    public virtual SysResult Allocate(int mode, long offset, long length) => Inode.IsRegular ? Errno.EOPNOTSUPP : Errno.ENODEV;
 
     /// <summary>ftruncate(2); the caller has checked <see cref="CanWrite"/>.</summary>
     public virtual SysResult Truncate(long length) => Errno.EINVAL;

@@ -75,12 +75,15 @@ internal sealed class TaskDirectory(ProcFileSystem fileSystem, Task task, bool i
     }
 }
 
-/// <summary>A file about a task.</summary>
-internal sealed class TaskFile(ProcFileSystem fileSystem, Task task, bool isProcess, uint permissions, WriteTaskText write, AcceptTaskText? accept, bool polls)
+/// <summary>A file about a task. <paramref name="stays"/>: to write it does not move the position.</summary>
+internal sealed class TaskFile(
+    ProcFileSystem fileSystem, Task task, bool isProcess, uint permissions, WriteTaskText write, AcceptTaskText? accept, bool polls, bool stays)
     : PseudoFile(fileSystem, permissions)
 {
     /// <summary>The mounts of a sandbox never change: nobody wakes it.</summary>
     public override WaitQueue? Waiters { get; } = polls ? new WaitQueue() : null;
+
+    public override bool MovesWhenWritten => !stays;
 
     public override (uint Uid, uint Gid) Owner => (task.Credentials.EffectiveUid, task.Credentials.EffectiveGid);
 

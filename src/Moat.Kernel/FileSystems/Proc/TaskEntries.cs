@@ -20,7 +20,7 @@ internal static class TaskEntries
         File("auxv", TaskMemoryFiles.Auxv, OwnerReads),
         File("cgroup", TaskSettings.Cgroup),
         File("cmdline", TaskMemoryFiles.CommandLine),
-        File("comm", TaskSettings.Name, OwnerWrites, TaskSettings.SetName),
+        File("comm", TaskSettings.Name, OwnerWrites, TaskSettings.SetName, stays: true),
         File("coredump_filter", TaskSettings.CoreDumpFilter, processOnly: true),
         File("cpuset", TaskSettings.CpuSet),
         new("cwd", static (fs, task, _) => new TaskLink(fs, task, static t => t.Fs.Current)),
@@ -56,8 +56,8 @@ internal static class TaskEntries
     ];
 
     private static TaskEntry File(string name, WriteTaskText write, uint permissions = Everyone, AcceptTaskText? accept = null, bool processOnly = false,
-        bool polls = false)
-        => new(name, (fs, task, isProcess) => new TaskFile(fs, task, isProcess, permissions, write, accept, polls), processOnly);
+        bool polls = false, bool stays = false)
+        => new(name, (fs, task, isProcess) => new TaskFile(fs, task, isProcess, permissions, write, accept, polls, stays), processOnly);
 
     /// <summary>Linux's text, one char per byte, for what the kernel keeps as bytes: the name ends at its NUL.</summary>
     public static string Text(ReadOnlySpan<byte> bytes)

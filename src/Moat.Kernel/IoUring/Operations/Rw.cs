@@ -83,6 +83,9 @@ internal abstract class RwOperation(bool isWrite) : Operation
         return status;
     }
 
+    /// <summary>Bytes that the next attempt is to move.</summary>
+    protected virtual ulong NextLength(Request request) => request.Length - request.Moved;
+
     /// <summary>Takes Request.Length bytes at an address for the buffer.</summary>
     protected virtual void SetBuffer(Request request, ulong address) => request.Sqe.addr = address;
 
@@ -104,7 +107,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
         if (!onWorker)
             mm.BeginAccess();
         Errno e = Import(request, vector, flags, worker?.Pin);
-        vector.IsCut = vector.Remaining < request.Length - request.Moved;
+        vector.IsCut = vector.Remaining < NextLength(request);
         if (vector.IsCut && IsWrite && request.File is Socket or PipeFile)
             FileOperations.CutWrite(request.File, vector);
         IssueStatus result = e == Errno.OK ? Transfer(request, vector, flags) : e == Errno.EFAULT ? NoMemory(request, vector, flags) : request.Done(e);
@@ -245,7 +248,7 @@ internal abstract class RwOperation(bool isWrite) : Operation
     }
 
     /// <summary>What was moved counts even when an error came after it; a short transfer breaks the chain.</summary>
-    private IssueStatus Finish(Request request, SysResult end)
+    protected IssueStatus Finish(Request request, SysResult end)
     {
         if (request.Moved == 0 && end.IsError)
         {
@@ -399,6 +402,42 @@ internal class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
     }
 
     /// <inheritdoc/>
+    public override IssueStatus Issue(Request request, IssueFlags flags)
+    {
+        if (!MovesParts(request))
+            return base.Issue(request, flags);
+        // One part at a time, until one is not whole.
+        while (true)
+        {
+            ulong end = request.Moved + NextLength(request);
+            bool isFirst = request.Moved == 0;
+            IssueStatus status = base.Issue(request, flags);
+            if (status == IssueStatus.WouldBlock && !isFirst)
+                return Finish(request, 0);
+            if (status != IssueStatus.Done || request.Moved != end || end >= request.Length)
+                return status;
+            request.ClearFail();
+        }
+    }
+
+    private bool MovesParts(Request request) => request.Sqe.len > 1 && request.File!.TakesParts(IsWrite);
+
+    /// <inheritdoc/>
+    protected override ulong NextLength(Request request)
+    {
+        if (!MovesParts(request))
+            return base.NextLength(request);
+        ulong skip = request.Moved;
+        foreach (IoVec vector in request.Vectors.AsSpan(0, (int)request.Sqe.len))
+        {
+            if (skip < vector.Length)
+                return vector.Length - skip;
+            skip -= vector.Length;
+        }
+        return 0;
+    }
+
+    /// <inheritdoc/>
     protected override void SetBuffer(Request request, ulong address)
         => request.Vectors[0] = new IoVec { Base = address, Length = request.Length };
 
@@ -419,7 +458,7 @@ internal class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
         return there == 0 && request.Length != 0 && request.Moved == 0 ? Errno.EFAULT : Errno.OK;
     }
 
-    private static ulong ImportVectors(Request request, IoVector into, MapAccess access, PinnedRange? pin)
+    private ulong ImportVectors(Request request, IoVector into, MapAccess access, PinnedRange? pin)
     {
         ulong skip = request.Moved, there = 0;
         foreach (IoVec vector in request.Vectors.AsSpan(0, (int)request.Sqe.len))
@@ -433,7 +472,7 @@ internal class ReadWriteVector(bool isWrite) : RwOperation(isWrite)
             ulong length = vector.Length - skip;
             ulong got = pin is null ? request.Origin.Mm.Translate(at, length, access, into) : request.Origin.Mm.PinMore(at, length, access, pin);
             there += got;
-            if (got != length)
+            if (got != length || MovesParts(request))
                 break;
             skip = 0;
         }

@@ -17,6 +17,9 @@ internal abstract class PseudoFile(FileSystem fileSystem, uint permissions = 0x1
     /// <summary>Takes what is written, whole (man 5 proc). Returns bytes taken or an errno; read-only files answer EIO.</summary>
     public virtual SysResult Accept(in Caller opener, ReadOnlySpan<byte> text, long offset) => Errno.EIO;
 
+    /// <summary>False: what is written leaves the position where it was.</summary>
+    public virtual bool MovesWhenWritten => true;
+
     /// <summary>Where to wait until the content changes (POLLPRI); null: nobody waits for that.</summary>
     public virtual WaitQueue? Waiters => null;
 
@@ -45,6 +48,8 @@ internal sealed class PseudoFileDescription(PseudoFile inode, in Caller opener, 
     public override PollEvents Poll() => inode.Waiters is null ? base.Poll() : PollEvents.POLLIN | PollEvents.POLLRDNORM;
 
     public override bool SupportsNoWait => false;
+
+    public override bool TakesParts(bool write) => write;
 
     public override SysResult Read(IoVector to, ref long offset, RwFlags flags)
     {
@@ -77,7 +82,7 @@ internal sealed class PseudoFileDescription(PseudoFile inode, in Caller opener, 
         if (length == 0 && text.Length > 0)
             return Errno.EFAULT;
         SysResult result = inode.Accept(in _opener, text.AsSpan(0, length), offset);
-        if (!result.IsError)
+        if (!result.IsError && inode.MovesWhenWritten)
             offset += result.Value;
         return result;
     }
