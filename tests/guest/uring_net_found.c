@@ -356,3 +356,40 @@ TEST(recvmsg_length)
     CHECK_EQ(ring_wait(&r).res, 16);
     ring_exit(&r);
 }
+
+// A multishot that gives a name no room is not told of its length either; a bundle or a single buffer of no group is told apart when sent.
+TEST(no_name_no_group)
+{
+    struct ring r;
+    struct pbuf_ring b;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t n = sizeof a;
+    int d = OK(socket(AF_INET, SOCK_DGRAM, 0)), s = OK(socket(AF_INET, SOCK_DGRAM, 0));
+    OK(bind(d, (struct sockaddr *)&a, n));
+    OK(getsockname(d, (struct sockaddr *)&a, &n));
+    for (int room = 0; room < 2; room++) {
+        struct msghdr m = {.msg_namelen = room ? 16 : 0};
+        ring_init(&r, 8, 0);
+        pbuf_init(&r, &b, 4, 1);
+        pbuf_add(&b, big, 100, 0);
+        pbuf_add(&b, big + 100, 100, 1);
+        sqe_t *q = request(&r, IORING_OP_RECVMSG, d, 1);
+        q->ioprio = U_RECV_MULTISHOT;
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->buf_group = 1;
+        q->addr = (uintptr_t)&m;
+        q->len = 1;
+        ring_submit(&r);
+        CHECK_EQ(OK(sendto(s, "hello", 5, 0, (struct sockaddr *)&a, sizeof a)), 5);
+        CHECK_EQ(ring_wait(&r).res, 16 + m.msg_namelen + 5);
+        CHECK_EQ(*(uint32_t *)big, m.msg_namelen);
+        q = request(&r, IORING_OP_SEND, s, 2);
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->buf_group = 7;
+        CHECK_EQ(ring_result(&r, 2), -ENOENT);
+        ring_drop(&r);
+    }
+    CHECK_ERR(setsockopt(d, SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int)), EOPNOTSUPP);
+    OK(close(s));
+    OK(close(d));
+}

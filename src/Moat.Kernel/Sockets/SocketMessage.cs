@@ -296,7 +296,8 @@ internal sealed partial class SocketMessage
         const int OutSize = 16;
         IoUringRecvmsgOut head = new()
         {
-            namelen = (uint)NameLength,
+            // Where there is no room at all nobody asks for a name.
+            namelen = NameRoom == 0 ? 0 : (uint)NameLength,
             controllen = (uint)ControlUsed,
             payloadlen = payload,
             flags = (uint)(ResultFlags & ~MsgFlags.MSG_CMSG_COMPAT),
