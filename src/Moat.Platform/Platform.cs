@@ -229,17 +229,14 @@ public struct GuestCall
 /// <summary>Ranges of cache lines in guest memory: hints, whatever is there. Made by <see cref="Range"/>; 0: none.</summary>
 public struct GuestLines
 {
-    /// <summary>Lines that the guest is about to write, or to read and write.</summary>
-    public ulong Shared;
-
-    /// <summary>Lines that it is about to read.</summary>
+    /// <summary>Lines that the guest is about to read.</summary>
     public ulong Results;
+
+    /// <summary>Lines that it is about to write, or to read and write.</summary>
+    public ulong Shared;
 
     /// <summary>Lines that it writes before its next call.</summary>
     public ulong Requests;
-
-    /// <summary>Lines that it writes after its next call, fetched while it waits for that call's result.</summary>
-    public ulong Later;
 
     /// <summary>Above the address is the count.</summary>
     internal const int CountShift = 48;
@@ -289,6 +286,24 @@ public abstract class GuestThread : IDisposable
     /// </summary>
     public virtual void Expect(in GuestLines lines)
     {
+    }
+
+    /// <summary>The ring whose entries the guest's core gathers for io_uring_enter(2); null: none.</summary>
+    public virtual SubmissionRing? Gathers => null;
+
+    /// <summary>
+    /// In an io_uring_enter(2): from the next one with this descriptor on, the guest's core may hand over the new entries of that ring with
+    /// the call. It has them at hand, and what is not zero of them takes fewer lines.
+    /// </summary>
+    public virtual void Gather(SubmissionRing ring)
+    {
+    }
+
+    /// <summary>In an io_uring_enter(2): what came with the call. False: nothing. Valid until the guest runs again.</summary>
+    public virtual bool TryTakeGathered(out GatheredEntries entries)
+    {
+        entries = default;
+        return false;
     }
 
     /// <summary>

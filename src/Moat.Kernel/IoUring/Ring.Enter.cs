@@ -1,6 +1,7 @@
 using Moat.Kernel.Syscalls;
 using Moat.Kernel.Tasks;
 using Moat.Kernel.Time;
+using Moat.Platform;
 
 namespace Moat.Kernel.IoUring;
 
@@ -30,14 +31,20 @@ internal sealed partial class Ring
             if (IsForeign(task))
                 return Errno.EEXIST;
             task.AddRing(this);
-            _memory.Fetch(_sqHead, _cqTail, toSubmit);
+            GuestThread thread = task.Thread;
+            SubmissionRing? place = PlaceFor(task);
+            bool gathers = place is not null && thread.Gathers == place && toSubmit >= LeastGathered;
+            _memory.Fetch(_sqHead, _cqTail, toSubmit, gathers);
             _lock.Enter();
             if (_stalled is not null)
                 ResumeStalled();
             // What happened before comes before: on Linux it interrupts the program, and is over when that enters.
             if (!_defer && HasWork)
                 RunWork();
-            submitted = (int)Submit(task, toSubmit);
+            GatheredEntries gathered = default;
+            if (gathers)
+                thread.TryTakeGathered(out gathered);
+            submitted = (int)Submit(task, toSubmit, gathered);
             // Deferred work runs here only when the task waits too.
             if (_defer && (flags & IoUringEnter.GETEVENTS) != 0)
             {
@@ -62,8 +69,10 @@ internal sealed partial class Ring
                 FlushBatch();
             }
             if (submitted != 0 && _memory.GuestSqes != 0)
-                task.Thread.Expect(_memory.Ahead(_sqHead, _cqTail, (uint)submitted));
+                thread.Expect(_memory.Ahead(_sqHead, _cqTail, (uint)submitted, gathered.Count != 0));
             Unlock();
+            if (submitted >= LeastGathered && place is not null && !gathers)
+                thread.Gather(place);
             // What could not be submitted is told before anything is waited for.
             if (submitted != (int)toSubmit)
                 return submitted;

@@ -77,19 +77,6 @@ internal sealed partial class Ring : IMappable
     }
 
     /// <inheritdoc/>
-    public void NoteMapped(in MapRequest request, ulong address)
-    {
-        lock (_regionsLock)
-        {
-            RingRegion? region = RegionOf(request.FileOffset, out _);
-            if (region is not null && region == _ringRegion)
-                _memory.GuestRing = address;
-            else if (region is not null && region == _sqesRegion)
-                _memory.GuestSqes = address;
-        }
-    }
-
-    /// <inheritdoc/>
     public void AddMapping(ulong offset, ulong length)
     {
         if (Interlocked.Add(ref _mappedBytes, (long)length) == (long)length)
@@ -111,6 +98,8 @@ internal sealed partial class Ring : IMappable
             if (region is not null)
             {
                 region.Mapped -= length;
+                if (region == _ringRegion || region == _sqesRegion)
+                    ForgetPlace();
                 if (region.Mapped == 0 && region.IsDropped)
                     free = region;
                 if (free is not null)

@@ -156,6 +156,7 @@ internal sealed partial class Ring
         {
             (_ringRegion, ring) = (ring, _ringRegion);
             (_sqesRegion, sqes) = (sqes, _sqesRegion);
+            ForgetPlace();
         }
         _room = 0;
         return Errno.OK;

@@ -48,7 +48,7 @@ internal sealed partial class Ring
         bool any = false;
         if (!_released)
         {
-            any = Submit(_pollerTask!, uint.MaxValue) != 0 || HasWork;
+            any = Submit(_pollerTask!, uint.MaxValue, default) != 0 || HasWork;
             RunWork();
         }
         Unlock();

@@ -9,7 +9,7 @@ internal sealed partial class Ring
     private readonly IUringTrace? _trace;
 
     /// <summary>Every so many batches are timed, and count for all: reading the clock costs as much as a request.</summary>
-    private const int TimedEvery = 8;
+    private const int TimedEvery = 32;
 
     /// <summary>When the requests of a timed batch were fetched; they become visible together, so one measurement serves all.</summary>
     private long _batchStarted;

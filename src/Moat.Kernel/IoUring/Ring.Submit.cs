@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using Moat.Kernel.Tasks;
+using Moat.Platform;
 
 namespace Moat.Kernel.IoUring;
 
@@ -18,8 +19,8 @@ internal sealed partial class Ring
     /// <summary>Requests that are not in the pool.</summary>
     private int _live;
 
-    /// <summary>The submission half of io_uring_enter(2). Returns how many SQEs were consumed.</summary>
-    private uint Submit(Task task, uint toSubmit)
+    /// <summary>The submission half of io_uring_enter(2), the first SQEs from what is gathered. Returns how many were consumed.</summary>
+    private uint Submit(Task task, uint toSubmit, GatheredEntries gathered)
     {
         uint count = Math.Min(toSubmit, Math.Min(_memory.SqTail - _sqHead, _memory.SqEntries));
         if (count == 0)
@@ -31,6 +32,7 @@ internal sealed partial class Ring
         Submitter origin = _origin;
         int liveBefore = _live;
         uint done = 0;
+        uint ready = gathered.First == _sqHead ? gathered.Count : 0;
         // The request of an SQE that is served in place serves the next one too.
         Request? spare = null;
         while (done < count)
@@ -39,7 +41,12 @@ internal sealed partial class Ring
             spare = null;
             uint position = _sqHead;
             Volatile.Write(ref _sqHead, position + 1);
-            if (!_memory.ReadSqe(position, ref request.Sqe, out SqeHead head))
+            SqeHead head;
+            if (done < ready)
+            {
+                head = new SqeHead(gathered.Read(done, ref Unsafe.As<IoUringSqe, byte>(ref request.Sqe)));
+            }
+            else if (!_memory.ReadSqe(position, ref request.Sqe, out head))
             {
                 spare = request;
                 _memory.PublishDropped(++_dropped);
@@ -51,7 +58,11 @@ internal sealed partial class Ring
                 && request.Sqe.personality == 0)
             {
                 if (TrySubmitPlain(request, op, head))
+                {
                     spare = request;
+                    if (op.Number == IoUringOp.NOP)
+                        done += done < ready ? ServeGatheredNops(ref gathered, done, Math.Min(ready, count)) : ServeNops(count - done);
+                }
                 else if (_failed && !_submitAll)
                     break;
             }
@@ -103,6 +114,22 @@ internal sealed partial class Ring
         }
         AfterIssue(request, status);
         return false;
+    }
+
+    /// <summary>Serves those of the next SQEs that are NOPs and nothing else: they need no request, for nothing of them outlives the SQE.</summary>
+    private uint ServeNops(uint most) => CountNops(_memory.CompleteNops(_sqHead, _cqTail + _pending, Math.Min(most, _room)));
+
+    private uint ServeGatheredNops(ref GatheredEntries gathered, uint first, uint end)
+        => CountNops(_memory.CompleteNops(ref gathered, first, _cqTail + _pending, Math.Min(end - first, _room)));
+
+    private uint CountNops(uint served)
+    {
+        Volatile.Write(ref _sqHead, _sqHead + served);
+        _pending += served;
+        _room -= served;
+        _inlineCounts[(int)IoUringOp.NOP] += served;
+        _batchInline += (int)served;
+        return served;
     }
 
     /// <summary>Prepares a request and issues it, or puts it where it waits. An error ends the batch.</summary>

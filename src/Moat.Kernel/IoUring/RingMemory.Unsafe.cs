@@ -143,19 +143,25 @@ internal sealed unsafe class RingMemory
     /// <summary>Where some process has mapped the rings and the SQEs last: hints for <see cref="Ahead"/>; 0: nowhere yet.</summary>
     public ulong GuestRing, GuestSqes;
 
+    /// <summary>Where the words and entries of the submission ring are, for the core that gathers them; null: the SQEs are large.</summary>
+    public SubmissionRing? PlaceAt(object owner, ulong ring, ulong sqes) => _sqeShift != 0 ? null
+        : new SubmissionRing(owner, ring + SqHeadAt, sqes, _sqArray == null ? 0 : ring + _layout.ArrayAt, SqEntries - 1);
+
     /// <summary>
     /// Fetches what a submission of <paramref name="count"/> SQEs touches, all at once; the places of CQEs are about to be written. Of the SQEs the
-    /// first: the processor runs ahead of the others by itself.
+    /// first: the processor runs ahead of the others by itself. None of those that the other core gathers.
     /// </summary>
-    public void Fetch(uint sqHead, uint cqTail, uint count)
+    public void Fetch(uint sqHead, uint cqTail, uint count, bool gathered)
     {
-        const uint FirstSqes = 4, Most = 256;
+        const uint FirstSqes = 16, Most = 256;
         count = Math.Min(count, Most);
         uint cq = cqTail & (CqEntries - 1), cqes = Math.Min(count, CqEntries - cq) << _cqeShift;
         uint sq = sqHead & (SqEntries - 1), sqes = Math.Min(count, SqEntries - sq);
         // SAFETY: nothing is read or written.
         CacheLines.FetchToWrite(_ring, 1);
         CacheLines.FetchToWrite(_cqes + ((ulong)cq << _cqeShift), CacheLines.Of(cqes * (uint)sizeof(IoUringCqe)));
+        if (gathered)
+            return;
         if (_sqArray != null)
             CacheLines.Fetch(_sqArray + sq, CacheLines.Of(sqes * sizeof(uint)));
         CacheLines.Fetch(_sqes + ((ulong)sq << _sqeShift), Math.Min(sqes, FirstSqes) << _sqeShift);
@@ -163,22 +169,20 @@ internal sealed unsafe class RingMemory
 
     /// <summary>
     /// What the program touches after a call that has submitted <paramref name="count"/> SQEs: the words that both sides write, its CQEs, the
-    /// places of as many SQEs again, and while it waits for those the next ones, unless the ring comes round to what is being read.
+    /// places of as many SQEs again; those that it has gathered are still there.
     /// </summary>
-    public GuestLines Ahead(uint sqHead, uint cqTail, uint count)
+    public GuestLines Ahead(uint sqHead, uint cqTail, uint count, bool gathered)
     {
         const uint MostAtOnce = 16, Most = 128;
         count = Math.Min(count, Most);
         ulong sqe = (ulong)sizeof(IoUringSqe) << _sqeShift, cqe = (ulong)sizeof(IoUringCqe) << _cqeShift;
         uint sq = sqHead & (SqEntries - 1), sqes = Math.Min(count, SqEntries - sq);
-        uint later = (sq + count) & (SqEntries - 1), laterSqes = count * 2 > SqEntries ? 0 : Math.Min(count, SqEntries - later);
         uint cqes = Math.Min(count, CqEntries), cq = (cqTail - cqes) & (CqEntries - 1);
         return new GuestLines
         {
             Shared = GuestLines.Range(GuestRing, CacheLines.Size),
             Results = GuestLines.Range(GuestRing + CqesAt + (cq * cqe), Math.Min(cqes, CqEntries - cq) * cqe),
-            Requests = GuestLines.Range(GuestSqes + (sq * sqe), Math.Min(sqes, MostAtOnce) * sqe),
-            Later = GuestLines.Range(GuestSqes + (later * sqe), laterSqes * sqe),
+            Requests = gathered ? 0 : GuestLines.Range(GuestSqes + (sq * sqe), Math.Min(sqes, MostAtOnce) * sqe),
         };
     }
 
@@ -205,6 +209,44 @@ internal sealed unsafe class RingMemory
         Unsafe.CopyBlockUnaligned(ref Unsafe.Add(ref to, sizeof(ulong)), ref from[sizeof(ulong)], (uint)(sizeof(IoUringSqe) - sizeof(ulong)));
         head = new SqeHead(first);
         return true;
+    }
+
+    /// <summary>
+    /// Writes the CQEs of SQEs from <paramref name="position"/> on that are NOPs without flags, as long as they are, to places from
+    /// <paramref name="cqPosition"/> on. Returns how many. Each word is read once.
+    /// </summary>
+    public uint CompleteNops(uint position, uint cqPosition, uint most)
+    {
+        uint mask = SqEntries - 1, done = 0;
+        for (; done < most; done++)
+        {
+            uint index = (position + done) & mask;
+            // SAFETY: as in ReadSqe.
+            if (_sqArray != null)
+            {
+                index = Volatile.Read(ref _sqArray[index]);
+                if (index > mask)
+                    break;
+            }
+            IoUringSqe* sqe = _sqes + ((ulong)index << _sqeShift);
+            // Opcode, flags and priority; the operation's flags; personality.
+            if ((Volatile.Read(ref *(uint*)sqe) | Volatile.Read(ref sqe->nop_flags) | Volatile.Read(ref sqe->personality)) != 0)
+                break;
+            WriteCqe(cqPosition + done, new IoUringCqe { user_data = sqe->user_data });
+        }
+        return done;
+    }
+
+    /// <summary>The same for those that have come with the call, from the <paramref name="first"/> on.</summary>
+    public uint CompleteNops(ref GatheredEntries gathered, uint first, uint cqPosition, uint most)
+    {
+        uint done = 0;
+        // A copy that stays in registers.
+        GatheredEntries entries = gathered;
+        for (; done < most && entries.TryTakeNop(first + done, out ulong userData); done++)
+            WriteCqe(cqPosition + done, new IoUringCqe { user_data = userData });
+        gathered = entries;
+        return done;
     }
 
     /// <summary>Writes a CQE; the guest sees it with the next <see cref="PublishCqTail"/>.</summary>

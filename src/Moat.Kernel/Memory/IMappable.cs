@@ -29,11 +29,6 @@ internal interface IMappable
     /// </summary>
     Errno CheckMapping(ref MapRequest request) => Errno.OK;
 
-    /// <summary>mmap(2) has put the mapping there. Says nothing about how long it stays, or of other processes'.</summary>
-    void NoteMapped(in MapRequest request, ulong address)
-    {
-    }
-
     /// <summary>A mapping of a range begins; keeps the object and those pages alive.</summary>
     void AddMapping(ulong offset, ulong length);
 

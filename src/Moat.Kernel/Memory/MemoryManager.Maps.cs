@@ -109,6 +109,21 @@ internal sealed partial class MemoryManager
         "KSM", "LazyFree", "AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", "Shared_Hugetlb", "Private_Hugetlb", "Swap", "SwapPss",
     ];
 
+    /// <summary>Where a range of a file is mapped shared, whole and to be read; 0: nowhere. Takes time in proportion to the mappings.</summary>
+    public ulong FindShared(IMappable file, ulong offset, ulong length)
+    {
+        ulong found = 0;
+        _access.EnterRead();
+        for (int i = 0; i < _vmas.Count && found == 0; i++)
+        {
+            Vma vma = _vmas[i];
+            if (vma.File == file && vma.FileOffset == offset && vma.Length >= length && vma.IsShared && (vma.Access & MapAccess.Read) != 0)
+                found = vma.Start;
+        }
+        _access.ExitRead();
+        return found;
+    }
+
     /// <summary>Sizes for /proc/PID/status, statm and stat. Takes time in proportion to the mappings.</summary>
     public MemoryUsage GetUsage()
     {

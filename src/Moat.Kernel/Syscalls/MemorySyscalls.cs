@@ -119,10 +119,7 @@ internal static partial class MemorySyscalls
         error = file is null ? AnonymousType(flags, ref request) : FileType(flags, prot, file, offset, ref request);
         if (error != Errno.OK)
             return error;
-        SysResult result = mm.Map(in request);
-        if (!result.IsError)
-            request.File?.NoteMapped(in request, (ulong)result.Value);
-        return result;
+        return mm.Map(in request);
     }
 
     private static bool ReadingExecutes(Task task, Protection prot)

@@ -30,11 +30,21 @@ internal static class Slot
     /// <summary>
     /// Lines that the guest will touch, as <see cref="GuestLines"/> has them; written by the sentry only, which sends them behind a result.
     /// </summary>
-    public const int Lines = 0x180, LineRanges = 4;
+    public const int Lines = 0x180, LineRanges = 3;
 
-    // The fast path: where a patched call returns to; the stub's own address of the slot (written by the sentry); RDI, RSI, RDX and
-    // R10 while the stub sleeps; lines to fetch while the stub waits the next time.
-    public const int FastRip = 0x140, Self = 0x148, FastSaved = 0x150, LinesLater = 0x170;
+    // The fast path: where a patched call returns to; the stub's own address of the slot (written by the sentry); RDI, RSI, RDX, R10, R8 and R9 while it sleeps or gathers.
+    public const int FastRip = 0x140, Self = 0x148, FastSaved = 0x240;
+
+    // The submission ring whose entries the stub gathers (SubmissionRing): its descriptor, mask and addresses; written by the sentry only.
+    public const int GatherDescriptor = 0x200, GatherMask = 0x204, GatherEntries = 0x208, GatherArray = 0x210, GatherWords = 0x218;
+
+    // What it has gathered: after which event, the first place, how many entries, how many bytes of words; a byte for each entry with its
+    // parts, and their words: 0 and 4 of each entry, then 1 to 3 if it has addresses, then 5 to 7 if it has others.
+    public const int GatheredEvent = 0x2C0, GatheredFirst = 0x2C4, GatheredCount = 0x2C8, GatheredBytes = 0x2CC, GatheredParts = 0x2D0;
+    public const int GatheredWords = 0x300, HasAddresses = 1, HasOthers = 2;
+
+    /// <summary>Entries that are gathered at most, and below which gathering does not pay; bytes that each takes at most.</summary>
+    public const int MostGathered = 48, LeastGathered = 4, EntryBytes = 64;
 
     // The SIGNAL event: u32 number, u32 si_code, u64 addresses of siginfo and ucontext; u32 si_arch. The DONE event: a result.
     // Context and bases are there after a CALL event as well.

@@ -10,8 +10,11 @@ namespace Moat.Platform.Trap;
 /// </summary>
 internal sealed partial class StubGuestCode
 {
+    // Registers that the stub uses while it sleeps or gathers.
+    private static readonly AssemblerRegister64[] s_lost = [rdi, rsi, rdx, r10, r8, r9];
+
     // The order of places in the code; an interrupt is judged by where it lands.
-    private Label _fast, _published, _sleeps, _woken, _tail, _fastEnd;
+    private Label _fast, _published, _sleeps, _woken, _gather, _gatherEnd, _tail, _fastEnd;
 
     /// <summary>Where patched call sites go; an offset in the page, known once the code is assembled.</summary>
     public Label FastEntry => _fast;
@@ -26,6 +29,8 @@ internal sealed partial class StubGuestCode
         _published = Code.CreateLabel();
         _sleeps = Code.CreateLabel();
         _woken = Code.CreateLabel();
+        _gather = Code.CreateLabel();
+        _gatherEnd = Code.CreateLabel();
         _tail = Code.CreateLabel();
         _fastEnd = Code.CreateLabel();
     }
@@ -34,9 +39,10 @@ internal sealed partial class StubGuestCode
     {
         Assembler c = Code;
         Label number = c.CreateLabel(), turn = c.CreateLabel(), spin = c.CreateLabel(), wait = c.CreateLabel(), save = c.CreateLabel();
-        Label again = c.CreateLabel(), trap = c.CreateLabel(), sleep = c.CreateLabel(), nothing = c.CreateLabel(), lines = c.CreateLabel();
+        Label again = c.CreateLabel(), trap = c.CreateLabel(), sleep = c.CreateLabel(), lines = c.CreateLabel();
         c.Label(ref _fast);
         c.mov(Qword(Slot.FastRip), rcx);
+        Gather();
         c.mov(Dword(Slot.Number), eax);
         if (_tellsCore)
         {
@@ -65,12 +71,7 @@ internal sealed partial class StubGuestCode
         c.jne(save);
         c.Label(ref wait);
         SleepBesideSentry(__word_ptr.gs[(ulong)Slot.Kind], __word_ptr.gs[(ulong)Slot.Operation], save);
-        c.cmp(Qword(Slot.LinesLater), 0);
-        c.je(nothing);
-        Fetch(Slot.LinesLater, forWriting: true);
-        c.mov(Qword(Slot.LinesLater), 0);
         c.mov(r11d, Dword(Slot.Event));
-        c.Label(ref nothing);
         c.xor(ecx, ecx);
         c.Label(ref spin);
         c.cmp(Dword(Slot.Command), r11d);
@@ -83,9 +84,7 @@ internal sealed partial class StubGuestCode
 
         // Host calls need registers; until they are back, an interrupt takes them from the slot. ecx: steps that were spun.
         c.Label(ref save);
-        AssemblerRegister64[] lost = [rdi, rsi, rdx, r10];
-        for (var i = 0; i < lost.Length; i++)
-            c.mov(Qword(Slot.FastSaved + 8 * i), lost[i]);
+        SaveLost();
         c.Label(ref _sleeps);
         c.mov(rdi, Qword(Slot.Self));
         c.cmp(Dword(Slot.SentrySleeps), 0);
@@ -111,9 +110,7 @@ internal sealed partial class StubGuestCode
         c.jmp(again);
         c.Label(ref _woken);
         c.mov(Dword(Slot.StubSleeps), 0);
-        for (var i = 0; i < lost.Length; i++)
-            c.mov(lost[i], Qword(Slot.FastSaved + 8 * i));
-
+        RestoreLost();
         c.Label(ref _tail);
         c.movzx(ecx, __word_ptr.gs[(ulong)Slot.Operation]);
         c.and(ecx, Slot.KindMask);
@@ -124,10 +121,8 @@ internal sealed partial class StubGuestCode
         c.Label(ref lines);
         c.cmp(ecx, Slot.OpResultLines);
         c.jne(trap);
-        for (var i = 1; i < Slot.LineRanges; i++)
-            Fetch(Slot.Result + 8 * i, forWriting: i != 2);
-        c.mov(rcx, Qword(Slot.Result + 8 * Slot.LineRanges));
-        c.mov(Qword(Slot.LinesLater), rcx);
+        for (var i = 1; i <= Slot.LineRanges; i++)
+            Fetch(Slot.Result + 8 * i, forWriting: i != 1);
         c.mov(rax, Qword(Slot.Result));
         c.jmp(Qword(Slot.FastRip));
         c.Label(ref trap);
@@ -144,6 +139,18 @@ internal sealed partial class StubGuestCode
         c.hlt();
         c.Label(ref _fastEnd);
         c.nop();
+    }
+
+    private void SaveLost()
+    {
+        for (var i = 0; i < s_lost.Length; i++)
+            Code.mov(Qword(Slot.FastSaved + 8 * i), s_lost[i]);
+    }
+
+    private void RestoreLost()
+    {
+        for (var i = 0; i < s_lost.Length; i++)
+            Code.mov(s_lost[i], Qword(Slot.FastSaved + 8 * i));
     }
 
     // Fetches a range of lines as GuestLines packs it; addresses are the guest's affair, nothing faults. rcx, r11 and the flags are lost.
@@ -196,8 +203,8 @@ internal sealed partial class StubGuestCode
         c.lea(r9, __[_tail]);
         c.cmp(r8, r9);
         c.jae(complete);
-        // rdi, rsi, rdx, r10 of the frame.
-        ReadOnlySpan<int> lost = [8, 9, 12, 2];
+        // As in s_lost: positions in mcontext_t.
+        ReadOnlySpan<int> lost = [8, 9, 12, 2, 0, 1];
         for (var i = 0; i < lost.Length; i++)
         {
             c.mov(r9, __qword_ptr[rbx + Slot.FastSaved + 8 * i]);

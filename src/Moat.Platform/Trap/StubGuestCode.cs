@@ -34,7 +34,7 @@ internal sealed partial class StubGuestCode
         Label signal = c.CreateLabel(), publish = c.CreateLabel(), wait = c.CreateLabel(), spin = c.CreateLabel();
         Label sleep = c.CreateLabel(), again = c.CreateLabel(), awake = c.CreateLabel(), reply = c.CreateLabel();
         Label number = c.CreateLabel(), resume = c.CreateLabel(), bases = c.CreateLabel(), other = c.CreateLabel();
-        Label result = c.CreateLabel(), exit = c.CreateLabel(), interrupt = c.CreateLabel();
+        Label result = c.CreateLabel(), exit = c.CreateLabel(), interrupt = c.CreateLabel(), fault = c.CreateLabel();
 
         // rdi: signal, rsi: siginfo_t, rdx: ucontext. The host leaves the guest's AC flag set: every access is aligned.
         c.mov(rbx, rsp);
@@ -69,8 +69,10 @@ internal sealed partial class StubGuestCode
 
         c.Label(ref interrupt);
         c.cmp(edi, TrapThread.InterruptSignal);
-        c.jne(signal);
+        c.jne(fault);
         CheckFastPath(signal);
+        c.Label(ref fault);
+        CheckGatherFault(signal);
 
         c.Label(ref signal);
         c.mov(__dword_ptr[rbx + Slot.SignalNumber], edi);

@@ -1,4 +1,5 @@
 using System.Numerics;
+using Moat.Host;
 
 namespace Moat.Platform.Trap;
 
@@ -33,7 +34,11 @@ public sealed unsafe partial class TrapThread
         // A thread that goes back by rt_sigreturn has other delays.
         if (!_fast)
             return;
-        *(GuestLines*)(_slot + Slot.Lines) = lines;
+        GuestLines* own = (GuestLines*)(_slot + Slot.Lines);
+        *own = lines;
+        if (_hasGathered)
+            own->Requests = GuestLines.Range(_stubSlot + Slot.GatheredEvent, GatheredLines * CacheLines.Size);
+        _hasGathered = false;
         _hasLines = true;
     }
 

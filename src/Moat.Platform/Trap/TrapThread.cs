@@ -119,6 +119,7 @@ public sealed unsafe partial class TrapThread : GuestThread
             {
                 case Slot.KindFast when _space.Patches is not null:
                     _fast = true;
+                    FetchGathered();
                     return StopReason.Syscall;
                 case Slot.KindCall:
                     NoteTrap();
@@ -181,6 +182,7 @@ public sealed unsafe partial class TrapThread : GuestThread
         if (!_guestHasGs)
             SetBase(_stubSlot, ref _gsBase, ref _setGs);
         *(ulong*)(_slot + Slot.Self) = _stubSlot;
+        ForgetGather();
     }
 
     private int Kind => *(ushort*)(_slot + Slot.Kind) & Slot.KindMask;
