@@ -702,3 +702,14 @@ TEST(ranges_of_files_without_a_disk)
     }
     ring_exit(&r);
 }
+
+TEST(reading_ahead_of_generated_files)
+{
+    int fd = OK(open("/proc/self/status", O_RDONLY));
+    OK(readahead(fd, 0, 100));
+    OK(close(fd));
+    fd = OK(open("/proc/self/mem", O_RDWR));
+    OK(readahead(fd, 0, 100));
+    OK(ftruncate(fd, 100));
+    OK(close(fd));
+}

@@ -128,7 +128,7 @@ internal static class FileSizeSyscalls
         SysResult result = Errno.OK;
         if (!file.CanRead)
             result = Errno.EBADF;
-        else if (!file.IsRegular)
+        else if (!file.Inode.IsRegular)
             result = Errno.EINVAL;
         else
             file.Advise(offset, (long)Math.Min(count, long.MaxValue), POSIX_FADV_WILLNEED);

@@ -118,6 +118,8 @@ internal sealed class MemoryAccessFile(MemoryManager mm, OpenFlags flags) : File
         return done > 0 || from.Remaining == 0 ? done : Errno.EIO;
     }
 
+    public override SysResult Truncate(long length) => 0;
+
     /// <summary>Any address; only SEEK_SET and SEEK_CUR.</summary>
     public override SysResult Seek(long offset, int whence)
     {
