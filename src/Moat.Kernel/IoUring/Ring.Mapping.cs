@@ -47,12 +47,10 @@ internal sealed partial class Ring : IMappable
 
     /// <summary>
     /// Rings are mapped where there is room, without execution, and always from the start of their zone: the upper bits of the offset say which,
-    /// the rest is ignored (but a buffer ring's group). EINVAL, EPERM, ENOMEM, EFAULT (a part of a zone, but for the rings themselves).
+    /// the rest is ignored (but a buffer ring's group). EPERM, ENOMEM, EFAULT (a part of a zone, but for the rings themselves).
     /// </summary>
     public Errno CheckMapping(ref MapRequest request)
     {
-        if (request.Address != 0)
-            return Errno.EINVAL;
         RingRegion? region = RegionAt(ref request.FileOffset);
         if (region is null)
             return Errno.ENOMEM;

@@ -20,14 +20,15 @@ internal sealed partial class Ring
         // The header and the operations lie in the guest as one run of 8-byte words; they have to be zero when handed in.
         const int HeaderWords = 2, MaxWords = HeaderWords + 256;
         Span<ulong> words = stackalloc ulong[MaxWords];
-        words = words[..(HeaderWords + (int)count)];
+        // What is asked for beyond the operations there are is not looked at.
+        int known = Math.Min((int)count, OperationTable.Last + 1);
+        words = words[..(HeaderWords + known)];
         Span<byte> bytes = MemoryMarshal.AsBytes(words);
         Errno e = task.Mm.CopyIn(argument, bytes);
         if (e != Errno.OK)
             return e;
         if (bytes.ContainsAnyExcept((byte)0))
             return Errno.EINVAL;
-        int known = Math.Min((int)count, OperationTable.Last + 1);
         Unsafe.As<ulong, IoUringProbe>(ref words[0]) = new IoUringProbe { last_op = (byte)OperationTable.Last, ops_len = (byte)known };
         for (int i = 0; i < known; i++)
         {

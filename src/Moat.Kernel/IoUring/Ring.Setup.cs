@@ -122,8 +122,6 @@ internal sealed partial class Ring
     private Errno Attach(Task task, in IoUringParams p)
     {
         bool polls = (Setup & IoUringSetup.SQPOLL) != 0;
-        if ((Setup & IoUringSetup.SQ_AFF) != 0 && (!polls || p.sq_thread_cpu >= (uint)Environment.ProcessorCount))
-            return Errno.EINVAL;
         SqPoller? poller = null;
         if ((Setup & IoUringSetup.ATTACH_WQ) != 0)
         {
@@ -136,6 +134,8 @@ internal sealed partial class Ring
             if (!fits)
                 return Errno.EINVAL;
         }
+        if ((Setup & IoUringSetup.SQ_AFF) != 0 && (!polls || p.sq_thread_cpu >= (uint)Environment.ProcessorCount))
+            return Errno.EINVAL;
         if (!polls)
             return Errno.OK;
         // Threads of one process share; another process gets one of its own.

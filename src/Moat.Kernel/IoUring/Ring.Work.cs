@@ -24,6 +24,12 @@ internal sealed partial class Ring
     /// <summary>A task that waits for events in this ring and runs work when woken. Written under _cqLock.</summary>
     private Task? _sleeper;
 
+    /// <summary>Who runs this ring's work on the way out of a call, and the ring that it was given before. The taker's own; see Task.TryTakeRingWork.</summary>
+    public Task? Taker;
+
+    /// <inheritdoc cref="Taker"/>
+    public Ring? NextTaken;
+
     /// <summary>True when some request waits to be run. A hint.</summary>
     private bool HasWork => Volatile.Read(ref _queued) is not null || Volatile.Read(ref _readyHead) is not null;
 

@@ -9,13 +9,12 @@ namespace Moat.Kernel.IoUring;
 /// The memory that a ring shares with its guest: two ranges of the memory file. Each shared word has one writer and is accessed
 /// in place; what the guest writes is any value at any time. Sizes and masks are kept here: their copies in the shared memory are
 /// for the guest only. All words are on one cache line: guest and sentry take turns on two cores, and each line that both touch
-/// costs a transfer there and one back, more than a few requests.
+/// costs a transfer there and one back, more than a few requests. Everything is where Linux has it.
 /// </summary>
 internal sealed unsafe class RingMemory
 {
-    private const uint Line = 64;
-    private const uint SqHeadAt = 0, SqTailAt = 4, CqHeadAt = 8, CqTailAt = 12, SqFlagsAt = 16, CqFlagsAt = 20, CountersAt = 24,
-        ConstantsAt = 32, CqesAt = Line;
+    private const uint SqHeadAt = 0, SqTailAt = 4, CqHeadAt = 8, CqTailAt = 12, ConstantsAt = 16, SqDroppedAt = 32, SqFlagsAt = 36, CqFlagsAt = 40,
+        CqOverflowAt = 44;
 
     private readonly byte* _ring;
     private readonly uint* _sqHead, _sqTail, _cqHead, _cqTail, _sqFlags, _cqFlags, _sqDropped, _cqOverflow, _sqArray;
@@ -42,9 +41,9 @@ internal sealed unsafe class RingMemory
         _cqTail = (uint*)(_ring + CqTailAt);
         _sqFlags = (uint*)(_ring + SqFlagsAt);
         _cqFlags = (uint*)(_ring + CqFlagsAt);
-        _sqDropped = (uint*)(_ring + CountersAt);
-        _cqOverflow = _sqDropped + 1;
-        _cqes = (IoUringCqe*)(_ring + CqesAt);
+        _sqDropped = (uint*)(_ring + SqDroppedAt);
+        _cqOverflow = (uint*)(_ring + CqOverflowAt);
+        _cqes = (IoUringCqe*)(_ring + RingLayout.CqesAt);
         _sqArray = layout.HasArray ? (uint*)(_ring + layout.ArrayAt) : null;
         _sqes = (IoUringSqe*)sqes;
         uint* constants = (uint*)(_ring + ConstantsAt);
@@ -96,7 +95,7 @@ internal sealed unsafe class RingMemory
             ring_mask = ConstantsAt,
             ring_entries = ConstantsAt + 8,
             flags = SqFlagsAt,
-            dropped = CountersAt,
+            dropped = SqDroppedAt,
             array = _sqArray == null ? 0 : _layout.ArrayAt,
             user_addr = _sqesPin is null ? 0 : p.sq_off.user_addr,
         };
@@ -106,8 +105,8 @@ internal sealed unsafe class RingMemory
             tail = CqTailAt,
             ring_mask = ConstantsAt + 4,
             ring_entries = ConstantsAt + 12,
-            overflow = CountersAt + 4,
-            cqes = CqesAt,
+            overflow = CqOverflowAt,
+            cqes = RingLayout.CqesAt,
             flags = CqFlagsAt,
             user_addr = _ringPin is null ? 0 : p.cq_off.user_addr,
         };
@@ -181,7 +180,7 @@ internal sealed unsafe class RingMemory
         return new GuestLines
         {
             Shared = GuestLines.Range(GuestRing, CacheLines.Size),
-            Results = GuestLines.Range(GuestRing + CqesAt + (cq * cqe), Math.Min(cqes, CqEntries - cq) * cqe),
+            Results = GuestLines.Range(GuestRing + RingLayout.CqesAt + (cq * cqe), Math.Min(cqes, CqEntries - cq) * cqe),
             Requests = gathered ? 0 : GuestLines.Range(GuestSqes + (sq * sqe), Math.Min(sqes, MostAtOnce) * sqe),
         };
     }
@@ -299,7 +298,8 @@ internal sealed unsafe class RingMemory
         *_sqTail = sqTail;
         *_cqHead = cqHead;
         *_cqTail = cqTail;
-        *_sqFlags = *from._sqFlags;
+        // What happened to the former ones meanwhile is not known: the program is to come by, as on Linux.
+        *_sqFlags = *from._sqFlags | (uint)(SqRingFlags.NEED_WAKEUP | SqRingFlags.TASKRUN);
         *_cqFlags = *from._cqFlags;
         *_sqDropped = *from._sqDropped;
         *_cqOverflow = *from._cqOverflow;
@@ -336,10 +336,13 @@ internal sealed unsafe class RingMemory
 /// <param name="CqeShift">1: CQEs have 32 bytes.</param>
 internal readonly record struct RingLayout(uint SqEntries, uint CqEntries, bool HasArray, int SqeShift, int CqeShift)
 {
-    private const uint CqesAt = 64;
+    private const uint Line = 64;
 
-    /// <summary>Where the index array is.</summary>
-    public uint ArrayAt => CqesAt + (CqEntries * 16 << CqeShift);
+    /// <summary>Where the CQEs are.</summary>
+    public const uint CqesAt = Line;
+
+    /// <summary>Where the index array is, from a cache line's start on; large CQEs make all that is before it twice as large.</summary>
+    public uint ArrayAt => (((CqesAt + (CqEntries * 16)) << CqeShift) + Line - 1) & ~(Line - 1);
 
     /// <summary>Bytes of the rings, whole pages.</summary>
     public ulong RingBytes => MemoryManager.PageUp(ArrayAt + (HasArray ? (ulong)SqEntries * 4 : 0));

@@ -18,7 +18,7 @@ internal sealed partial class Task
     // IORING_REGISTER_RING_FDS; only the task itself touches it.
     private Ring?[]? _registeredRings;
 
-    // A ring with work for this task to run when it next enters guest code or sleeps.
+    // Rings with work for this task to run when it next enters guest code or sleeps, the latest first. Interlocked.
     private Ring? _ringWork;
     private volatile bool _runs, _blocked;
 
@@ -39,9 +39,17 @@ internal sealed partial class Task
     {
         if (!_runs || _inGuest || _blocked)
             return false;
-        Ring? other = Interlocked.CompareExchange(ref _ringWork, ring, null);
-        if (other is not null && other != ring)
+        Task? taker = Interlocked.CompareExchange(ref ring.Taker, this, null);
+        if (taker is null)
+        {
+            do
+                ring.NextTaken = Volatile.Read(ref _ringWork);
+            while (Interlocked.CompareExchange(ref _ringWork, ring, ring.NextTaken) != ring.NextTaken);
+        }
+        else if (taker != this)
+        {
             return false;
+        }
         // The task announces where it goes and then looks for work; either it sees this, or this sees where it went.
         return !_inGuest && !_blocked && !IoUringEnded;
     }
@@ -85,7 +93,24 @@ internal sealed partial class Task
     private void RunIoUringWork()
     {
         if (_ringWork is not null)
-            Interlocked.Exchange(ref _ringWork, null)?.RunPending();
+            RunTakenRings();
+    }
+
+    private void RunTakenRings()
+    {
+        // In the order in which they were given work.
+        Ring? latest = Interlocked.Exchange(ref _ringWork, null), first = null;
+        while (latest is not null)
+            (latest.NextTaken, first, latest) = (first, latest, latest.NextTaken);
+        while (first is not null)
+        {
+            Ring ring = first;
+            first = ring.NextTaken;
+            ring.NextTaken = null;
+            // What is queued from here on comes with another turn.
+            Interlocked.Exchange(ref ring.Taker, null);
+            ring.RunPending();
+        }
     }
 
     /// <summary>

@@ -147,9 +147,19 @@ internal sealed partial class MemoryManager
         return error == Errno.OK && hole ? Errno.ENOMEM : error;
     }
 
-    /// <summary>Drops private contents. Pinned frames stay with who pinned them; the guest gets others.</summary>
+    /// <summary>
+    /// Drops private contents. Pinned frames stay with who pinned them; the guest gets others. What is mapped page by page beforehand is not
+    /// found again: touching it is SIGBUS.
+    /// </summary>
     private Errno Forget(Vma vma)
     {
+        if (vma.IsSpecial && vma.Kind == VmaKind.FileMemory)
+        {
+            Errno error = FromHost(Space.Unmap(vma.Start, vma.Length));
+            if (error == Errno.OK)
+                vma.Kind = VmaKind.Reserved;
+            return error;
+        }
         if (vma.Kind != VmaKind.Frames)
             return Errno.OK;
         if (vma.File is not null || vma.SharesFrames || Frames.IsPinned(vma.Offset, vma.Length))

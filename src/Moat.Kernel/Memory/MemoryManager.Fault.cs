@@ -57,7 +57,7 @@ internal sealed partial class MemoryManager
         if (vma.Kind == VmaKind.Reserved)
         {
             // A file piece beyond the end: the file may have grown since it was mapped.
-            if (Remake(vma, vma.Access) != Errno.OK || _vmas.Find(fault.Address)?.Kind is null or VmaKind.Reserved)
+            if (vma.IsSpecial || Remake(vma, vma.Access) != Errno.OK || _vmas.Find(fault.Address)?.Kind is null or VmaKind.Reserved)
                 return (SIGBUS, BUS_ADRERR);
             return (0, 0);
         }

@@ -112,6 +112,9 @@ internal static partial class MemorySyscalls
             request.Flags |= VmaFlags.Locked;
         if ((flags & MapFlags.MAP_NORESERVE) != 0)
             request.Flags |= VmaFlags.NoReserve;
+        // What chooses its place itself takes no other, free or not.
+        if (file is IMappable { IsSpecial: true } && request.Address != 0)
+            return Errno.EINVAL;
         // Before the file is looked at: an address that is taken outranks what the file forbids.
         Errno error = isFixed ? mm.CheckFixed(in request) : Errno.OK;
         if (error != Errno.OK)
