@@ -13,7 +13,7 @@
 #define USE_REGISTERED (1u << 31)
 #define user_addr resv2 // as newer headers call it
 
-enum { RINGS = 4, PIPES = 3, GROUPS = 4, FDS = 18, INDICES = 16 };
+enum { RINGS = 4, PIPES = RINGS, GROUPS = 4, FDS = 20, INDICES = 16 };
 
 // All that arguments point to lies where it is the same in every run: arguments that come back are compared as they are.
 #define ARENA (1ul << 44)
@@ -34,6 +34,7 @@ struct slot {
     bool open, odd;       // odd: its rings are not where they can be looked at
     bool disabled;
     char *own;
+    uint32_t stale;       // flags that another size has set, for the program to come by; how long is left open
     uint32_t files, buffers;
     int eventfd, personality;
     struct pbuf_ring groups[GROUPS];
@@ -44,7 +45,7 @@ struct slot {
 static struct slot slots[RINGS];
 static int keeper; // a ring that nothing is done to
 static int indices[INDICES]; // which ring is registered there; -1
-static int fds[FDS], pipes[PIPES][2], events[2];
+static int fds[FDS], pipes[PIPES][2], events[RINGS];
 static uint64_t next_data;
 static uint32_t tally_op[64], tally_done[64], tally_setup[32], tally_enter;
 
@@ -171,10 +172,11 @@ static void look_at(struct slot *s)
     }
     tell(seen, n, "cqe");
     uint64_t v = 0;
-    if (s->eventfd >= 0 && n != 0)
-        note("    told %d\n", read(events[s->eventfd], &v, 8) == 8);
+    // With deferred work it tells of what there is to do and again of what is done, or not.
+    if (s->eventfd >= 0 && n != 0 && read(events[s->eventfd], &v, 8) != 8 && !(s->ring.p.flags & IORING_SETUP_DEFER_TASKRUN))
+        note("    told of nothing\n");
     if (!(s->ring.p.flags & IORING_SETUP_SQPOLL))
-        note("    ring %d flags %x overflow %u dropped %u head %u\n", (int)(s - slots), atomic_load(s->ring.sq_flags), atomic_load(s->ring.cq_overflow),
+        note("    ring %d flags %x overflow %u dropped %u head %u\n", (int)(s - slots), atomic_load(s->ring.sq_flags) & ~s->stale, atomic_load(s->ring.cq_overflow),
              atomic_load(s->ring.sq_dropped), atomic_load(s->ring.sq_head));
 }
 
@@ -256,7 +258,7 @@ static void map_arena(void)
 }
 
 // The first GOOD ones can be waited for, or are never in the way: no request on them is a worker's.
-enum { GOOD = 11 };
+enum { GOOD = 2 * PIPES + 5, SOCKETS = 2 * PIPES + 2 };
 
 static void open_files(void)
 {
@@ -265,8 +267,10 @@ static void open_files(void)
         OK(pipe(pipes[i]));
         fds[n++] = pipes[i][0], fds[n++] = pipes[i][1];
     }
+    for (int i = 0; i < RINGS; i++)
+        events[i] = OK(eventfd(0, EFD_NONBLOCK));
     for (int i = 0; i < 2; i++)
-        fds[n++] = events[i] = OK(eventfd(0, EFD_NONBLOCK));
+        fds[n++] = OK(eventfd(0, EFD_NONBLOCK));
     OK(socketpair(AF_UNIX, SOCK_STREAM, 0, &fds[n])), n += 2;
     fds[n++] = OK(open("/dev/null", O_RDWR));
     CHECK(n == GOOD);
@@ -282,6 +286,17 @@ static void close_files(void)
 {
     for (int i = 0; i < GOOD + 2; i++)
         OK(close(fds[i]));
+    for (int i = 0; i < RINGS; i++)
+        OK(close(events[i]));
+}
+
+// A good descriptor whose data no other ring takes: which of several rings gets it first is open.
+static int good_fd(const struct slot *s)
+{
+    int i = (int)pick(GOOD), own = (int)(s - slots);
+    if ((i < 2 * PIPES && i % 2 == 0) || ((i == SOCKETS || i == SOCKETS + 1) && i - SOCKETS != own))
+        i = 2 * own;
+    return fds[i];
 }
 
 static int some_ring_fd(void) { return slots[pick(RINGS)].ring.fd; }

@@ -116,19 +116,23 @@ static void clear_tags(uint32_t n, bool files)
 }
 
 // Most descriptors of a table are good ones.
-static void mend_files(uint32_t n, bool skips)
+static void mend_files(const struct slot *s, uint32_t n, bool skips)
 {
     int *v = (int *)LISTS;
     for (uint32_t i = 0; i < n && i < 64; i++)
-        while ((v[i] == -2 && !skips) || (v[i] != -1 && v[i] != -2 && (v[i] < 0 || v[i] >= 900 || v[i] == fds[12])))
+        while ((v[i] == -2 && !skips) || (v[i] != -1 && v[i] != -2 && (v[i] < 0 || v[i] >= 900 || v[i] == fds[GOOD + 1])))
             if (odds(30))
                 break;
             else
-                v[i] = odds(4) ? -1 : fds[pick(GOOD)];
-    for (uint32_t i = 0; i < n && i < 64; i++)
+                v[i] = odds(4) ? -1 : good_fd(s);
+    for (uint32_t i = 0; i < n && i < 64; i++) {
         for (int k = 0; k < RINGS; k++)
             if (v[i] == slots[k].ring.fd && v[i] >= 0 && !odds(30))
-                v[i] = fds[pick(GOOD)];
+                v[i] = good_fd(s);
+        for (int k = 0; k < GOOD; k++)
+            if (v[i] == fds[k])
+                v[i] = good_fd(s);
+    }
 }
 
 static void register_files(struct slot *s)
@@ -136,7 +140,7 @@ static void register_files(struct slot *s)
     uint32_t n = 1 + pick(12);
     long r = -1;
     uint64_t data = list_of_files(n);
-    mend_files(n, false);
+    mend_files(s, n, false);
     if (odds(4)) {
         r = call(s, IORING_REGISTER_FILES, LISTS, n * 4, n);
     } else {
@@ -160,7 +164,7 @@ static void update_files(struct slot *s)
     }
     uint32_t n = 1 + pick(4), at = odds(16) ? some_number() : pick(s->files + 1);
     uint64_t data = list_of_files(n);
-    mend_files(n, true);
+    mend_files(s, n, true);
     if (at + n > s->files && !odds(8))
         at = 0;
     if (odds(3)) {
@@ -283,10 +287,9 @@ static void unregister_indices(struct slot *s)
 
 static void register_eventfd(struct slot *s)
 {
-    int which = (int)pick(2), fd = odds(12) ? some_fd() : events[which];
-    for (int i = 0; i < 2; i++)
-        if (fd == events[i])
-            which = i;
+    int which = (int)(s - slots), fd = odds(12) ? some_fd() : events[which];
+    if (fd == fds[2 * PIPES] || fd == fds[2 * PIPES + 1])
+        fd = events[which]; // how often one is signalled is open
     uint64_t v;
     if (call(s, odds(3) ? IORING_REGISTER_EVENTFD_ASYNC : IORING_REGISTER_EVENTFD, &fd, sizeof fd, 1) >= 0) {
         s->eventfd = which;
@@ -328,7 +331,7 @@ static void worker_settings(struct slot *s)
     default:
         // What the machine allows is not told.
         if (limits[0] == 0 || limits[1] == 0)
-            call(s, IORING_REGISTER_IOWQ_MAX_WORKERS, (uint32_t[]){3, 4}, sizeof limits, 2);
+            plain_register(s, IORING_REGISTER_IOWQ_MAX_WORKERS, (uint32_t[]){3, 4}, 2);
         call(s, IORING_REGISTER_IOWQ_MAX_WORKERS, limits, sizeof limits, 2);
     }
 }
@@ -385,7 +388,7 @@ static void group_status(struct slot *s)
 static void sync_cancel(struct slot *s)
 {
     static const uint32_t some[] = {0, 0, 1, 2, 3, 4, 5, 10, 11, 16, 17, 18, 32, 33, 34, 35, 48, 49, 50, 64, 8, 12, 36};
-    struct io_uring_sync_cancel_reg a = {.addr = next_data - pick(next_data < 30 ? (uint32_t)next_data + 1 : 30), .fd = odds(3) ? (int)pick(12) : pipes[pick(PIPES)][0],
+    struct io_uring_sync_cancel_reg a = {.addr = next_data - pick(next_data < 30 ? (uint32_t)next_data + 1 : 30), .fd = odds(3) ? (int)pick(12) : pipes[s - slots][0],
         .flags = some[pick(countof(some))], .timeout = {-1, -1}};
     static const uint8_t ops[] = {IORING_OP_POLL_ADD, IORING_OP_READ, IORING_OP_READ_FIXED, IORING_OP_NOP, 200};
     a.pad[pick(4)] = reserved();
@@ -455,6 +458,7 @@ static void resize(struct slot *s)
         return;
     }
     uint32_t published = s->ring.published;
+    s->stale = IORING_SQ_NEED_WAKEUP | IORING_SQ_TASKRUN;
     struct io_uring_params before = s->ring.p;
     unmap_rings(&s->ring);
     s->ring.p = p;
@@ -464,8 +468,9 @@ static void resize(struct slot *s)
         return;
     }
     if (!(before.flags & U_SETUP_NO_SQARRAY))
-        s->ring.p.sq_off.array = p.cq_off.cqes + ((p.cq_entries << !!(before.flags & IORING_SETUP_CQE32)) * 16);
+        s->ring.p.sq_off.array = (((p.cq_off.cqes + p.cq_entries * 16) << !!(before.flags & IORING_SETUP_CQE32)) + 63) & ~63u;
     map_rings(s);
+    CHECK_EQ(atomic_load(s->ring.sq_flags) & s->stale, s->stale);
     note("    resized %u %u: tail %u of %u\n", p.sq_entries, p.cq_entries, s->ring.tail, published);
 }
 

@@ -14,7 +14,7 @@ static void transfer(struct slot *s, sqe_t *q, uint64_t data)
     static struct iovec v[2];
     char *at = DATA + pick(0x8000);
     bool fixed = odds(2), reads = odds(2);
-    prep(q, fixed ? reads ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED : reads ? IORING_OP_READ : IORING_OP_WRITE, odds(3) ? fds[pick(GOOD)] : pipes[pick(PIPES)][!reads],
+    prep(q, fixed ? reads ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED : reads ? IORING_OP_READ : IORING_OP_WRITE, odds(3) ? good_fd(s) : pipes[reads ? (uint32_t)(s - slots) : pick(PIPES)][!reads],
          at, 1 + pick(300), ~0ull, data);
     q->buf_index = fixed ? (uint16_t)(odds(16) ? pick(100) : pick(s->buffers + 1)) : 0;
     if (fixed && odds(4)) {
@@ -45,14 +45,14 @@ static void prepare_request(struct slot *s, sqe_t *q, uint64_t data)
     case 5: transfer(s, q, data); break;
     case 6: prep(q, IORING_OP_POLL_ADD, pipes[pick(PIPES)][0], NULL, 0, 0, data)->poll32_events = POLLIN; break;
     case 7:
-        prep(q, odds(3) ? U_OP_READ_MULTISHOT : IORING_OP_READ, pipes[pick(PIPES)][0], NULL, 0, ~0ull, data)->flags = IOSQE_BUFFER_SELECT;
+        prep(q, odds(3) ? U_OP_READ_MULTISHOT : IORING_OP_READ, pipes[s - slots][0], NULL, 0, ~0ull, data)->flags = IOSQE_BUFFER_SELECT;
         q->buf_group = (uint16_t)(odds(12) ? 77 : pick(GROUPS));
         break;
     case 8: prep(q, IORING_OP_TIMEOUT, -1, &long_time, 1, odds(3) ? 1 + pick(4) : 0, data); break;
     case 9:
     case 10:
         for (int i = 0; i < 4; i++)
-            list[i] = fds[pick(GOOD)];
+            list[i] = good_fd(s);
         prep(q, IORING_OP_FILES_UPDATE, -1, list, 1 + pick(3), odds(3) ? U_ALLOC : some_index(s), data);
         break;
     case 11: prep(q, IORING_OP_CLOSE, 0, NULL, 0, 0, data)->file_index = 1 + some_index(s); break;
@@ -70,7 +70,7 @@ static void prepare_request(struct slot *s, sqe_t *q, uint64_t data)
         q->len = q->cancel_flags & 32 ? IORING_OP_POLL_ADD : 0;
         break;
     case 15: prep(q, IORING_OP_PROVIDE_BUFFERS, 1 + (int)pick(3), DATA + 0xc000, 100, pick(4), data)->buf_group = (uint16_t)(2 + pick(4)); break;
-    case 16: prep(q, odds(2) ? IORING_OP_SEND : IORING_OP_RECV, fds[8 + pick(2)], DATA + pick(0x8000), 1 + pick(200), 0, data); break;
+    case 16: prep(q, odds(2) ? IORING_OP_SEND : IORING_OP_RECV, s - slots < 2 ? fds[SOCKETS + (s - slots)] : pipes[0][0], DATA + pick(0x8000), 1 + pick(200), 0, data); break;
     default: prep(q, 54, (int)some_index(s), NULL, 0, 0, data)->flags = IOSQE_FIXED_FILE; break;
     }
 }
@@ -102,7 +102,8 @@ static void submit_some(struct slot *s)
         q->personality = odds(6) ? (uint16_t)pick((uint32_t)s->personality + 2) : 0;
         q->flags |= i + 1 < n ? IOSQE_IO_LINK : 0;
         q->flags |= odds(60) ? IOSQE_CQE_SKIP_SUCCESS : odds(60) ? IOSQE_BUFFER_SELECT : odds(30) && i + 1 < n ? IOSQE_IO_HARDLINK : 0;
-        note("  ring %d request %lu: op %u flags %x fd %d len %u buffer %u\n", (int)(s - slots), (unsigned long)data, q->opcode, q->flags, q->fd, q->len, q->buf_index);
+        note("  ring %d request %lu: op %u flags %x fd %d len %u off %lx rw %x buffer %u\n", (int)(s - slots), (unsigned long)data, q->opcode, q->flags, q->fd, q->len, (unsigned long)q->off,
+             q->rw_flags, q->buf_index);
     }
     uint32_t all = ring_publish(r);
     for (uint32_t taken = 0; taken < all;) {
@@ -144,10 +145,11 @@ static void enter_any(struct slot *s)
     uint32_t flags = odds(3) ? 1 : pick(256) & ~16u, submit = odds(4) ? pick(4) : 0, min = odds(3) ? pick(4) : odds(8) ? some_number() : 0;
     flags = odds(40) ? flags ^ 1u << pick(32) : flags;
     flags &= ~16u;
-    if (flags & 32) // absolute: long ago
+    // Absolute: long ago, but not before the clock began, which 6.18 waits for until something else wakes the processor.
+    if (ts.tv_sec > 0 || flags & 32)
         ts.tv_sec = 0;
-    if (ts.tv_sec > 0)
-        ts.tv_sec = 0;
+    if (flags & 32 && ts.tv_nsec < 0)
+        ts.tv_nsec = 0;
     wait.ts = ts;
     memcpy(LISTS + 0x3f00, &ts, sizeof ts);
     memcpy(LISTS + 0x3f40, &mask, sizeof mask);
@@ -161,7 +163,7 @@ static void enter_any(struct slot *s)
     if ((flags & 64) && s->region != 0) {
         uint32_t at = odds(8) ? some_number() : pick(PAGE / 64) * 64;
         wait.flags = odds(12) ? pick(4) | 1 : 1;
-        if (at + 64 <= PAGE)
+        if (at <= PAGE - 64)
             memcpy((char *)(uintptr_t)s->region + at, &wait, sizeof wait);
         arg = (void *)(uintptr_t)at;
         size = odds(20) ? some_number() : 64;
@@ -185,8 +187,10 @@ static void enter_any(struct slot *s)
     // A ring that polls waits for what is in flight, whatever it is told.
     if (s->ring.p.flags & IORING_SETUP_IOPOLL)
         min = 0;
-    if (pending || odds(10))
+    if (pending || odds(10)) {
         raise(SIGUSR1);
+        min &= INT_MAX; // fewer than none are there: the signal is looked at first
+    }
     struct itimerval much = {{0, 0}, {3, 0}}, none = {{0, 0}, {0, 0}};
     setitimer(ITIMER_REAL, &much, NULL);
     int n = u_enter(fd, submit, min, flags, arg, size);

@@ -46,7 +46,7 @@ internal sealed partial class Ring
                 thread.TryTakeGathered(out gathered);
             submitted = (int)Submit(task, toSubmit, gathered);
             // Deferred work runs here only when the task waits too.
-            if (_defer && (flags & IoUringEnter.GETEVENTS) != 0)
+            if (_defer && !PollsForEvents && (flags & IoUringEnter.GETEVENTS) != 0)
             {
                 // What was complete at once goes first: what is linked behind it is ready then.
                 if (_deferredHead is not null)

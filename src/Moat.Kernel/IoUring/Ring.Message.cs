@@ -66,8 +66,12 @@ internal sealed partial class Ring
             message.Result = result;
             message.CqeFlags = flags;
             CountLive(1);
+            bool isFirst = !HasWork;
             MakeReady(message, RequestState.Complete);
-            Kick(message.Task, WorkSource.Callback);
+            Volatile.Read(ref _sleeper)?.Wake();
+            // Who listens to the eventfd knows of it before the sender goes on.
+            if (isFirst && Volatile.Read(ref _eventfd) is not null)
+                SignalEventfd(fromWorker: false);
         }
         else
         {

@@ -55,21 +55,25 @@ internal sealed partial class Ring
     }
 
     /// <summary>
-    /// Looks at a struct io_uring_region_desc; <paramref name="user"/>: the memory is the program's. EINVAL, EFAULT, E2BIG, ENOMEM.
+    /// Looks at a struct io_uring_region_desc; <paramref name="user"/>: the memory is the program's. EINVAL, EFAULT, E2BIG, EOVERFLOW, ENOMEM.
     /// </summary>
     private static Errno CheckRegion(in IoUringRegionDesc desc, out bool user)
     {
         const uint TYPE_USER = 1;
         user = (desc.flags & TYPE_USER) != 0;
-        if (desc.id != 0 || desc.mmap_offset != 0 || (desc.resv0 | desc.resv1 | desc.resv2 | desc.resv3) != 0 || (desc.flags & ~TYPE_USER) != 0)
+        if ((desc.resv0 | desc.resv1 | desc.resv2 | desc.resv3) != 0 || (desc.flags & ~TYPE_USER) != 0)
             return Errno.EINVAL;
         if (user != (desc.user_addr != 0))
             return Errno.EFAULT;
         const ulong Most = 1UL << 30;
-        if (desc.size == 0 || ((desc.size | desc.user_addr) & (MemoryManager.PageSize - 1)) != 0)
+        if (desc.size == 0 || desc.id != 0 || desc.mmap_offset != 0)
             return Errno.EINVAL;
-        if (desc.size > int.MaxValue * (ulong)MemoryManager.PageSize)
+        if (desc.size / MemoryManager.PageSize > int.MaxValue)
             return Errno.E2BIG;
+        if (((desc.size | desc.user_addr) & (MemoryManager.PageSize - 1)) != 0)
+            return Errno.EINVAL;
+        if (desc.user_addr + desc.size < desc.size)
+            return Errno.EOVERFLOW;
         // Linux keeps eight bytes for each page, in less than 2 GiB.
         return desc.size / MemoryManager.PageSize * sizeof(ulong) > int.MaxValue || (!user && desc.size > Most) ? Errno.ENOMEM : Errno.OK;
     }

@@ -94,21 +94,21 @@ internal sealed partial class Ring
         return Errno.OK;
     }
 
-    private static Errno CheckRegionAddress(ulong address)
-        => address == 0 ? Errno.EFAULT : (address & (MemoryManager.PageSize - 1)) != 0 ? Errno.EINVAL : Errno.OK;
+    private static Errno PinRegion(Task task, ulong address, ulong bytes, out PinnedMemory? memory)
+    {
+        memory = null;
+        if (address == 0)
+            return Errno.EFAULT;
+        return (address & (MemoryManager.PageSize - 1)) != 0 ? Errno.EINVAL : PinnedMemory.Create(task.Mm, address, bytes, out memory);
+    }
 
     private static Errno PinRings(Task task, in RingLayout layout, ulong ringAddress, ulong sqesAddress, out RingMemory? memory)
     {
         memory = null;
-        Errno e = CheckRegionAddress(ringAddress);
-        if (e == Errno.OK)
-            e = CheckRegionAddress(sqesAddress);
+        Errno e = PinRegion(task, ringAddress, layout.RingBytes, out PinnedMemory? ring);
         if (e != Errno.OK)
             return e;
-        e = PinnedMemory.Create(task.Mm, ringAddress, layout.RingBytes, out PinnedMemory? ring);
-        if (e != Errno.OK)
-            return e;
-        e = PinnedMemory.Create(task.Mm, sqesAddress, layout.SqesBytes, out PinnedMemory? sqes);
+        e = PinRegion(task, sqesAddress, layout.SqesBytes, out PinnedMemory? sqes);
         if (e != Errno.OK)
         {
             ring!.Dispose();

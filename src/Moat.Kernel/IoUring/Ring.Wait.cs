@@ -47,12 +47,15 @@ internal sealed partial class Ring
     /// </summary>
     private SysResult WaitForEvents(Task task, in EnterWait wait)
     {
-        uint min = Math.Min(wait.MinComplete, _memory.CqEntries);
-        if (HasWorkForWaiter)
+        // A number with a sign, as on Linux: fewer than none are there already, but a signal mask is looked at first.
+        uint min = (uint)Math.Min((int)wait.MinComplete, (int)_memory.CqEntries);
+        // Who polls finds what is there before it looks for more.
+        bool isThere = PollsForEvents && _defer && Visible != 0;
+        if (HasWorkForWaiter && !isThere)
             RunAsWaiter(min);
         if (HasOverflow)
             FlushOverflow();
-        return Visible >= min ? SysResult.Ok : Sleep(task, min, wait);
+        return isThere || Visible >= min ? SysResult.Ok : Sleep(task, min, wait);
     }
 
     /// <summary>Events in the ring that the guest has not consumed.</summary>
@@ -165,23 +168,21 @@ internal sealed partial class Ring
 
     private void RunAsWaiter(uint wanted)
     {
-        if (PollsForEvents)
-        {
-            _lock.Enter();
-            TakeFinished();
-            RunWork();
-            Unlock();
-        }
-        else if (!_defer)
+        if (!_defer && !PollsForEvents)
         {
             RunPending();
+            return;
         }
-        else
+        _lock.Enter();
+        TakeFinished();
+        if (_defer)
         {
-            _lock.Enter();
             RunDeferred(wanted);
             ExitLock();
+            return;
         }
+        RunWork();
+        Unlock();
     }
 
     private bool IsSatisfied(Waiter waiter)

@@ -110,8 +110,6 @@ internal sealed partial class Ring
     private void RunWork()
     {
         int liveBefore = _live;
-        if ((Setup & IoUringSetup.TASKRUN_FLAG) != 0)
-            _memory.ClearSqFlags(SqRingFlags.TASKRUN);
         do
             RunPass(uint.MaxValue);
         while (HasWork);
@@ -121,6 +119,7 @@ internal sealed partial class Ring
     /// <summary>Runs what is ready now, but not what becomes ready by it: what is complete is told first. Returns how many. Under the lock.</summary>
     private uint RunPass(uint most)
     {
+        ClearWorkMark();
         TakeQueued();
         uint ran = 0;
         Request? last = _readyTail;
@@ -145,8 +144,6 @@ internal sealed partial class Ring
     {
         const uint AtLeast = 20;
         int liveBefore = _live;
-        if ((Setup & IoUringSetup.TASKRUN_FLAG) != 0)
-            _memory.ClearSqFlags(SqRingFlags.TASKRUN);
         uint ran = 0, most = Math.Max(AtLeast, wanted);
         do
             ran += RunPass(most - Math.Min(ran, most));
@@ -272,6 +269,12 @@ internal sealed partial class Ring
             sleeper.Wake();
         else if (!submitter.TryTakeRingWork(this))
             _sentry.UringThread.Schedule(this);
+    }
+
+    private void ClearWorkMark()
+    {
+        if ((Setup & IoUringSetup.TASKRUN_FLAG) != 0)
+            _memory.ClearSqFlags(SqRingFlags.TASKRUN);
     }
 
     private void MarkDeferredWork()

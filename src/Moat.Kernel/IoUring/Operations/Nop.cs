@@ -1,6 +1,6 @@
 namespace Moat.Kernel.IoUring.Operations;
 
-/// <summary>IORING_OP_NOP: completes, with a result of the program's choice (IORING_NOP_INJECT_RESULT).</summary>
+/// <summary>IORING_OP_NOP: completes, with a result of the program's choice (IORING_NOP_INJECT_RESULT), at once or as task work (IORING_NOP_TW).</summary>
 internal sealed class Nop : Operation
 {
     private const NopFlags Known = NopFlags.INJECT_RESULT | NopFlags.FILE | NopFlags.FIXED_FILE | NopFlags.FIXED_BUFFER | NopFlags.TW
@@ -35,6 +35,10 @@ internal sealed class Nop : Operation
             result = -(int)Errno.EBADF;
         else if ((nop & NopFlags.FIXED_BUFFER) != 0 && !request.Ring.TryAssignBuffer(request, flags))
             result = -(int)Errno.EFAULT;
-        return request.Done(result);
+        IssueStatus status = request.Done(result);
+        if ((nop & NopFlags.TW) == 0 || (flags & IssueFlags.Unlocked) != 0)
+            return status;
+        request.Ring.MakeReady(request, RequestState.Complete);
+        return IssueStatus.Queued;
     }
 }
