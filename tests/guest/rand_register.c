@@ -1,7 +1,7 @@
 // run: 1 12000
-// run: 2 12000
 // run: 3 12000
 // run: 4 12000
+// run: 6 12000
 // io_uring_setup, io_uring_register and io_uring_enter by chance: rings of every kind, valid and nearly valid registrations on several of them,
 // requests that use what is registered, waits of every kind, mappings. Printed like rand_batches: a number for a block of steps, or
 // from a step on. Further arguments: seed, steps, first step to print, how many.

@@ -286,3 +286,77 @@ TEST(what_is_wrong_with_a_region)
     CHECK_ERR(u_register(r.fd, 34, &m, 1), EOVERFLOW);
     ring_exit(&r);
 }
+
+static const char *info_of(const struct ring *ring)
+{
+    static char text[8192];
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fdinfo/%d", ring->fd);
+    int fd = OK(open(name, O_RDONLY));
+    ssize_t n = OK(read(fd, text, sizeof text - 1));
+    text[n] = 0;
+    OK(close(fd));
+    return text;
+}
+
+#define SHOWS(text)                                                                                                    \
+    do {                                                                                                               \
+        if (!strstr(info_of(&r), text))                                                                                \
+            FAIL("no %s", text);                                                                                       \
+    } while (0)
+
+// What /proc shows of large entries, and of requests that there are not.
+TEST(fdinfo_of_large_entries)
+{
+    ring_init(&r, 4, IORING_SETUP_SQE128);
+    for (uint64_t i = 0; i < 16; i++)
+        ((uint64_t *)r.sqes)[i] = i < 8 ? 0 : i * 0x11;
+    r.sqes[0].opcode = 200;
+    atomic_store(r.sq_tail, 1);
+    SHOWS("    0: opcode:INVALID, fd:0, flags:0, off:0, addr:0x0, rw_flags:0x0, buf_index:0 user_data:0, e0:0x88, e1:0x99, e2:0xaa, e3:0xbb, e4:0xcc, e5:0xdd, e6:0xee, e7:0xff\n");
+    atomic_store(r.sq_tail, 0);
+    ring_exit(&r);
+    ring_init(&r, 4, U_SETUP_NO_SQARRAY);
+    add_nop(&r, 1);
+    ring_publish(&r);
+    SHOWS("SQEs:\t1\nCQEs:\t0\n");
+    ring_drop(&r);
+    ring_init(&r, 4, IORING_SETUP_CQE32);
+    for (int i = 0; i < 3; i++) {
+        sqe_t *q = add_nop(&r, (uint64_t)i);
+        q->rw_flags = 1 << 5;
+        q->off = 7, q->addr = 8;
+    }
+    ring_submit(&r);
+    // 6.18 counts places of 16 bytes.
+    SHOWS("CQEs:\t3\n    0: user_data:0, res:0, flag:0, extra1:7, extra2:8\n\n    2: user_data:1, res:0, flag:0, extra1:7, extra2:8\n\nSqThread:");
+    ring_drop(&r);
+    ring_init(&r, 4, U_SETUP_CQE_MIXED);
+    for (int i = 0; i < 3; i++) {
+        sqe_t *q = add_nop(&r, (uint64_t)i);
+        q->rw_flags = i == 1 ? 1 << 5 : 0;
+        q->off = 7, q->addr = 8;
+    }
+    ring_submit(&r);
+    SHOWS("CQEs:\t4\n    0: user_data:0, res:0, flag:0\n    1: user_data:1, res:0, flag:8000, extra1:7, extra2:8\n\n    3: user_data:2, res:0, flag:0\nSqThread:");
+    ring_drop(&r);
+}
+
+// What a timeout that counts is linked behind is told before it counts.
+TEST(a_chain_of_timeouts_that_count)
+{
+    static const uint32_t some[] = {0, IORING_SETUP_COOP_TASKRUN, DEFER};
+    for (size_t k = 0; k < countof(some); k++) {
+        ring_init(&r, 16, some[k]);
+        add_timeout(&r, &long_time, 1, 0, 1)->flags = IOSQE_IO_LINK;
+        add_timeout(&r, &long_time, 2, 0, 2);
+        ring_submit(&r);
+        for (uint32_t i = 1; i < 5; i++) {
+            add_nop(&r, 3);
+            ring_submit(&r);
+            come_by(&r);
+            CHECK_EQ(ring_ready(&r), i + 1 + (i > 2));
+        }
+        ring_drop(&r);
+    }
+}

@@ -43,10 +43,10 @@ internal sealed class RegisteredBuffer
             return Errno.EINVAL;
         if (range.Base == 0)
             return range.Length != 0 ? Errno.EFAULT : Errno.OK;
-        if (range.Length is 0 or > MaxLength)
-            return Errno.EFAULT;
         if (range.Base > ulong.MaxValue - MemoryManager.PageUp(range.Length))
             return Errno.EOVERFLOW;
+        if (range.Length is 0 or > MaxLength)
+            return Errno.EFAULT;
         RegisteredBuffer made = new(task.Mm, range.Base, range.Length);
         Errno e = task.Mm.Pin(new UserPtr(range.Base), range.Length, MapAccess.Write, made._pin);
         if (e == Errno.OK && task.Mm.IsWrittenBack(range.Base, range.Base + range.Length))

@@ -19,11 +19,15 @@ internal sealed partial class Ring
         text.Append(plain, $"SqMask:\t0x{memory.SqEntries - 1:x}\nSqHead:\t{sqHead}\nSqTail:\t{sqTail}\nCachedSqHead:\t{sqHead}\n")
             .Append(plain, $"CqMask:\t0x{memory.CqEntries - 1:x}\nCqHead:\t{cqHead}\nCqTail:\t{cqTail}\nCachedCqTail:\t{cqTail}\n")
             .Append(plain, $"SQEs:\t{sqTail - sqHead}\n");
-        for (uint i = 0; i < sqes; i++)
+        // Which ones they are is told by the index array alone.
+        for (uint i = 0; i < sqes && memory.Layout.HasArray; i++)
             AppendSqe(text, memory, memory.PeekIndex(sqHead + i));
         text.Append(plain, $"CQEs:\t{cqTail - cqHead}\n");
         for (uint i = 0; i < cqes; i++)
-            AppendCqe(text, memory, cqHead + i);
+        {
+            if (AppendCqe(text, memory, cqHead + i))
+                i++;
+        }
         bool polls = _poller is { IsDead: false };
         text.Append(plain, $"SqThread:\t{(polls ? _poller!.Id : -1)}\nSqThreadCpu:\t{(polls ? Math.Max(_poller!.Core, 0) : -1)}\n")
             .Append(plain, $"SqTotalTime:\t{(_poller?.TotalTime ?? 0) / 1000}\nSqWorkTime:\t{(_poller?.WorkTime ?? 0) / 1000}\n");
@@ -56,25 +60,28 @@ internal sealed partial class Ring
             return;
         CultureInfo plain = CultureInfo.InvariantCulture;
         IoUringSqe sqe = memory.PeekSqe(index);
-        string name = OperationTable.NameOf(sqe.opcode);
+        string name = sqe.opcode < (int)IoUringOp.LAST ? OperationTable.NameOf(sqe.opcode) : "INVALID";
         text.Append(plain, $"{index,5}: opcode:{name}, fd:{sqe.fd}, flags:{sqe.flags:x}, off:{sqe.off}, addr:0x{sqe.addr:x}, ")
             .Append(plain, $"rw_flags:0x{sqe.rw_flags:x}, buf_index:{sqe.buf_index} user_data:{sqe.user_data}");
         if ((Setup & IoUringSetup.SQE128) != 0)
-            text.Append(plain, $", e0:0x{0:x}, e1:0x{0:x}, e2:0x{0:x}, e3:0x{0:x}, e4:0x{0:x}, e5:0x{0:x}, e6:0x{0:x}, e7:0x{0:x}");
+        {
+            for (int i = 0; i < 8; i++)
+                text.Append(plain, $", e{i}:0x{memory.PeekSqeWord(index, i):x}");
+        }
         text.Append('\n');
     }
 
-    private void AppendCqe(StringBuilder text, RingMemory memory, uint position)
+    /// <summary>True when it takes two places.</summary>
+    private bool AppendCqe(StringBuilder text, RingMemory memory, uint position)
     {
         CultureInfo plain = CultureInfo.InvariantCulture;
-        IoUringCqe cqe = memory.PeekCqe(position);
+        IoUringCqe cqe = memory.PeekPlace(position, out ulong first, out ulong second);
+        bool isLarge = (Setup & IoUringSetup.CQE32) != 0 || (cqe.flags & (uint)CqeFlags.CQE32) != 0;
         text.Append(plain, $"{position & (memory.CqEntries - 1),5}: user_data:{cqe.user_data}, res:{cqe.res}, flag:{cqe.flags:x}");
-        if ((Setup & IoUringSetup.CQE32) != 0)
-        {
-            (ulong first, ulong second) = memory.PeekExtra(position);
-            text.Append(plain, $", extra1:{first}, extra2:{second}");
-        }
+        if (isLarge)
+            text.Append(plain, $", extra1:{first}, extra2:{second}\n");
         text.Append('\n');
+        return isLarge;
     }
 
     private void AppendTables(StringBuilder text)

@@ -324,7 +324,24 @@ internal sealed unsafe class RingMemory
         return _sqArray == null ? index : Volatile.Read(ref _sqArray[index]); // SAFETY: masked.
     }
 
-    /// <summary>Reads a CQE for fdinfo; torn when the guest writes meanwhile.</summary>
+    /// <summary>A word of the second half of a large SQE (IORING_SETUP_SQE128) for fdinfo.</summary>
+    public ulong PeekSqeWord(uint index, int word)
+        => ((ulong*)(_sqes + ((ulong)(index & (SqEntries - 1)) << _sqeShift) + 1))[word]; // SAFETY: masked; the caller stays below 8, and SQEs are large.
+
+    /// <summary>
+    /// What fdinfo shows at a place, which 6.18 counts in small CQEs even where all are large, and what follows it: 0 at the ring's end.
+    /// </summary>
+    public IoUringCqe PeekPlace(uint position, out ulong first, out ulong second)
+    {
+        uint index = position & (CqEntries - 1);
+        // SAFETY: both places lie within the CQEs.
+        IoUringCqe* next = index + 1 < CqEntries << _cqeShift ? _cqes + index + 1 : null;
+        first = next == null ? 0 : next->user_data;
+        second = next == null ? 0 : (uint)next->res | ((ulong)next->flags << 32);
+        return _cqes[index];
+    }
+
+    /// <summary>Reads a CQE; torn when the guest writes meanwhile.</summary>
     public IoUringCqe PeekCqe(uint position) => _cqes[(ulong)(position & (CqEntries - 1)) << _cqeShift]; // SAFETY: masked.
 }
 

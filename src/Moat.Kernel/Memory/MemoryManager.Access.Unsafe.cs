@@ -342,7 +342,7 @@ internal sealed unsafe partial class MemoryManager
             return true;
         }
         // Beyond the end of a file when it was mapped: the file may have grown.
-        if (vma.File is null || vma.IsGuard)
+        if (vma.File is null || vma.IsGuard || vma.IsSpecial)
             return false;
         ulong page = PageDown(within), offset = within - page;
         if (vma.File.Resolve(vma.FileOffset + page, PageUp(piece.Length + offset), out Backing backing) != Errno.OK

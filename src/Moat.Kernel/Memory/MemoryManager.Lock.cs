@@ -23,7 +23,9 @@ internal sealed partial class MemoryManager
         if (error != Errno.OK || !populate)
             return error;
         MakeOwn(start, end - start);
-        return CheckPopulate(start, end, write: false) == Errno.OK && Space.Populate(start, end - start, write: false) >= 0
+        // What may only be written is made present by that.
+        return CheckPopulate(start, end, write: false) == Errno.OK
+            && (Space.Populate(start, end - start, write: false) >= 0 || Space.Populate(start, end - start, write: true) >= 0)
             ? Errno.OK : Errno.ENOMEM;
     }
 
