@@ -2,103 +2,110 @@
 #include "uring_net.h"
 #include <sys/eventfd.h>
 
+// What most of the subtests need: a ring, a connected pair, memory, and a buffer ring of group 1.
+static struct ring r;
+static struct pbuf_ring g;
+static int s[2];
+static char *m;
+
+#define MEMORY 8192ul
+
+// `buffers` of `length` bytes each go into the buffer ring, numbered from 0.
+static void begin(int type, uint32_t entries, int buffers, uint32_t length)
+{
+    m = aligned(MEMORY);
+    ring_init(&r, entries, 0);
+    pair_of(type, s);
+    pbuf_init(&r, &g, entries, 1);
+    for (int i = 0; i < buffers; i++)
+        pbuf_add(&g, m + i * length, length, i);
+}
+
+// The end when the pair is closed already.
+static void leave(void)
+{
+    ring_exit(&r);
+    OK(munmap(m, MEMORY));
+    OK(munmap(g.e, g.size));
+}
+
+static void end(void)
+{
+    drop(s);
+    leave();
+}
+
+// A request that takes its buffer from a group.
+static sqe_t *pick(int op, int fd, void *message, uint32_t length, int how, int group, uint64_t data)
+{
+    sqe_t *e = prep(ring_sqe(&r), op, fd, message, length, 0, data);
+    e->flags = IOSQE_BUFFER_SELECT;
+    e->ioprio = how;
+    e->buf_group = group;
+    return e;
+}
+
+static sqe_t *pick_recv(uint32_t length, int how, uint64_t data) { return pick(IORING_OP_RECV, s[1], NULL, length, how, 1, data); }
+
 TEST(buffers)
 {
-    struct ring r;
-    struct pbuf_ring g;
-    int s[2];
-    char *m = aligned(4096);
-    ring_init(&r, 8, 0);
-    pair_of(SOCK_STREAM, s);
-    pbuf_init(&r, &g, 8, 3);
-    for (int i = 0; i < 4; i++)
-        pbuf_add(&g, m + i * 64, 64, 10 + i);
-    sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->buf_group = 3;
+    begin(SOCK_STREAM, 8, 4, 64);
+    pick_recv(0, 0, 1);
     ring_submit(&r);
     ring_quiet(&r);
     CHECK_EQ(write(s[0], "hello", 5), 5);
     cqe_t c = ring_wait(&r);
     CHECK_EQ(c.res, 5);
-    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 10 << 16);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 0 << 16);
     CHECK_EQ(memcmp(m, "hello", 5), 0);
     // A length below the buffer's.
     CHECK_EQ(write(s[0], "hello", 5), 5);
-    e = ADD(&r, RECV, s[1], NULL, 2, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->buf_group = 3;
+    pick_recv(2, 0, 1);
     c = one(&r, 1);
     CHECK_EQ(c.res, 2);
-    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 11 << 16 | U_CQE_NONEMPTY);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 1 << 16 | U_CQE_NONEMPTY);
     // RECVMSG.
     struct iovec v = { NULL, 0 };
     struct msghdr h = { .msg_iov = &v, .msg_iovlen = 1 };
-    e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->buf_group = 3;
+    pick(IORING_OP_RECVMSG, s[1], &h, 1, 0, 1, 1);
     c = one(&r, 1);
     CHECK_EQ(c.res, 3);
-    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 12 << 16);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 2 << 16);
     h.msg_iovlen = 2;
-    e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->buf_group = 3;
+    pick(IORING_OP_RECVMSG, s[1], &h, 1, 0, 1, 1);
     CHECK_EQ(ring_result(&r, 1), -EINVAL);
     // SEND takes one as well.
     memcpy(m + 3 * 64, "sent from a buffer", 18);
-    e = ADD(&r, SEND, s[0], NULL, 18, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->buf_group = 3;
+    pick(IORING_OP_SEND, s[0], NULL, 18, 0, 1, 1);
     c = one(&r, 1);
     CHECK_EQ(c.res, 18);
-    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 13 << 16);
+    CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 3 << 16);
     // None left.
-    e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->buf_group = 3;
+    pick_recv(0, 0, 1);
     c = one(&r, 1);
     CHECK_EQ(c.res, -ENOBUFS);
     CHECK_EQ(c.flags, 0);
     // A list.
     ADD(&r, PROVIDE_BUFFERS, 2, m + 1024, 64, 40, 1)->buf_group = 7;
     CHECK_EQ(ring_result(&r, 1), 0);
-    e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->buf_group = 7;
+    pick(IORING_OP_RECV, s[1], NULL, 0, 0, 7, 1);
     c = one(&r, 1);
     CHECK_EQ(c.res, 18);
     CHECK_EQ(c.flags & 1, 1);
     // At the end none is used up.
     OK(shutdown(s[0], SHUT_WR));
-    e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->buf_group = 7;
+    pick(IORING_OP_RECV, s[1], NULL, 0, 0, 7, 1);
     c = one(&r, 1);
     CHECK_EQ(c.res, 0);
     CHECK_EQ(c.flags, 0);
-    drop(s);
-    ring_exit(&r);
-    OK(munmap(m, 4096));
-    OK(munmap(g.e, g.size));
+    end();
 }
 
 // proves: IORING_CQE_F_SOCK_NONEMPTY
 TEST(recv_multishot)
 {
-    struct ring r;
-    struct pbuf_ring g;
-    int s[2];
-    char *m = aligned(8192);
-    ring_init(&r, 8, 0);
-    pair_of(SOCK_STREAM, s);
-    pbuf_init(&r, &g, 16, 1);
-    for (int i = 0; i < 6; i++)
-        pbuf_add(&g, m + i * 16, 16, i);
-    sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_RECV_MULTISHOT;
-    e->buf_group = 1;
+    begin(SOCK_STREAM, 16, 6, 16);
+    pick_recv(0, U_RECV_MULTISHOT, 1);
     ring_submit(&r);
     ring_quiet(&r);
     for (int i = 0; i < 3; i++) {
@@ -122,10 +129,7 @@ TEST(recv_multishot)
     CHECK_EQ(total, 48);
     for (int i = 6; i < 9; i++)
         pbuf_add(&g, m + i * 16, 16, i);
-    e = ADD(&r, RECV, s[1], NULL, 0, 0, 2);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_RECV_MULTISHOT;
-    e->buf_group = 1;
+    pick_recv(0, U_RECV_MULTISHOT, 2);
     ring_submit(&r);
     c = ring_wait(&r);
     CHECK_EQ(c.res, 16);
@@ -136,29 +140,15 @@ TEST(recv_multishot)
     CHECK_EQ(c.res, 0);
     CHECK_EQ(c.flags, 0);
     OK(close(s[1]));
-    ring_exit(&r);
-    OK(munmap(m, 8192));
-    OK(munmap(g.e, g.size));
+    leave();
 }
 
 TEST(recv_multishot_many)
 {
-    struct ring r;
-    struct pbuf_ring g;
-    int s[2];
-    char *m = aligned(8192);
-    struct io_uring_params p = { .flags = IORING_SETUP_CQSIZE, .cq_entries = 256 };
-    ring_init_params(&r, 8, &p);
-    pair_of(SOCK_DGRAM, s);
-    pbuf_init(&r, &g, 128, 1);
-    for (int i = 0; i < 100; i++)
-        pbuf_add(&g, m + i * 16, 16, i);
+    begin(SOCK_DGRAM, 128, 100, 16);
     for (int i = 0; i < 90; i++)
         CHECK_EQ(write(s[0], "abcd", 4), 4);
-    sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_RECV_MULTISHOT;
-    e->buf_group = 1;
+    pick_recv(0, U_RECV_MULTISHOT, 1);
     ring_submit(&r);
     for (int i = 0; i < 90; i++) {
         cqe_t c = ring_wait(&r);
@@ -171,29 +161,14 @@ TEST(recv_multishot_many)
     ring_collect(&r, q, 2);
     CHECK_EQ(q[0].res, -ECANCELED);
     CHECK_EQ(q[0].flags, 0);
-    drop(s);
-    ring_exit(&r);
-    OK(munmap(m, 8192));
-    OK(munmap(g.e, g.size));
+    end();
 }
 
 TEST(recv_multishot_limit)
 {
-    struct ring r;
-    struct pbuf_ring g;
-    int s[2];
-    char *m = aligned(8192);
-    ring_init(&r, 8, 0);
-    pair_of(SOCK_STREAM, s);
-    pbuf_init(&r, &g, 16, 1);
-    for (int i = 0; i < 10; i++)
-        pbuf_add(&g, m + i * 16, 16, i);
+    begin(SOCK_STREAM, 16, 10, 16);
     CHECK_EQ(write(s[0], big, 100), 100);
-    sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_RECV_MULTISHOT;
-    e->buf_group = 1;
-    e->splice_fd_in = 40; // optlen
+    pick_recv(0, U_RECV_MULTISHOT, 1)->splice_fd_in = 40; // optlen
     ring_submit(&r);
     int want[] = { 16, 16, 16 };
     for (int i = 0; i < 3; i++) {
@@ -202,10 +177,7 @@ TEST(recv_multishot_limit)
         CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | U_CQE_NONEMPTY | (i < 2 ? IORING_CQE_F_MORE : 0) | i << 16);
     }
     // The length of the request bounds each receive.
-    e = ADD(&r, RECV, s[1], NULL, 5, 0, 2);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_RECV_MULTISHOT;
-    e->buf_group = 1;
+    pick_recv(5, U_RECV_MULTISHOT, 2);
     ring_submit(&r);
     cqe_t c = ring_wait(&r);
     CHECK_EQ(c.res, 5);
@@ -213,9 +185,7 @@ TEST(recv_multishot_limit)
     while (c.flags & IORING_CQE_F_MORE)
         c = ring_wait(&r);
     OK(close(s[1]));
-    ring_exit(&r);
-    OK(munmap(m, 8192));
-    OK(munmap(g.e, g.size));
+    leave();
 }
 
 struct recvmsg_out {
@@ -224,25 +194,14 @@ struct recvmsg_out {
 
 TEST(recvmsg_multishot)
 {
-    struct ring r;
-    struct pbuf_ring g;
     struct sockaddr_un a;
     socklen_t n = abstract_name(&a, "source");
-    int s[2];
-    char *m = aligned(8192);
-    ring_init(&r, 8, 0);
-    pair_of(SOCK_DGRAM, s);
+    begin(SOCK_DGRAM, 16, 6, 128);
     OK(bind(s[0], (struct sockaddr *)&a, n));
-    pbuf_init(&r, &g, 16, 1);
-    for (int i = 0; i < 6; i++)
-        pbuf_add(&g, m + i * 128, 128, i);
     struct msghdr h = { .msg_namelen = 40, .msg_controllen = 32 };
     int v = 1;
     OK(setsockopt(s[1], SOL_SOCKET, SO_PASSCRED, &v, sizeof v));
-    sqe_t *e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_RECV_MULTISHOT;
-    e->buf_group = 1;
+    pick(IORING_OP_RECVMSG, s[1], &h, 1, U_RECV_MULTISHOT, 1, 1);
     ring_submit(&r);
     for (int i = 0; i < 2; i++) {
         int length = i ? 100 : 4;
@@ -266,73 +225,45 @@ TEST(recvmsg_multishot)
     CHECK_EQ(q[0].res, -ECANCELED);
     // A buffer that does not take the head.
     h.msg_namelen = 120;
-    e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_RECV_MULTISHOT;
-    e->buf_group = 1;
+    pick(IORING_OP_RECVMSG, s[1], &h, 1, U_RECV_MULTISHOT, 1, 1);
     cqe_t c = one(&r, 1);
     CHECK_EQ(c.res, -EFAULT);
     h.msg_namelen = -1;
     h.msg_name = &a;
-    e = ADD(&r, RECVMSG, s[1], &h, 1, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_RECV_MULTISHOT;
-    e->buf_group = 1;
+    pick(IORING_OP_RECVMSG, s[1], &h, 1, U_RECV_MULTISHOT, 1, 1);
     CHECK_EQ(ring_result(&r, 1), -EINVAL);
-    drop(s);
-    ring_exit(&r);
-    OK(munmap(m, 8192));
-    OK(munmap(g.e, g.size));
+    end();
 }
 
 // proves: IORING_FEAT_RECVSEND_BUNDLE
 TEST(bundles)
 {
-    struct ring r;
-    struct pbuf_ring g, h;
-    int s[2];
-    char *m = aligned(8192);
-    ring_init(&r, 8, 0);
+    struct pbuf_ring h;
+    begin(SOCK_STREAM, 16, 4, 16);
     if (!(r.p.features & U_FEAT_BUNDLE))
         SKIP("no bundles");
-    pair_of(SOCK_STREAM, s);
-    pbuf_init(&r, &g, 16, 1);
     pbuf_init(&r, &h, 16, 2);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         memset(m + i * 16, 'a' + i, 16);
-        pbuf_add(&g, m + i * 16, 16, i);
-    }
-    sqe_t *e = ADD(&r, SEND, s[0], NULL, 0, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_BUNDLE;
-    e->buf_group = 1;
+    pick(IORING_OP_SEND, s[0], NULL, 0, U_BUNDLE, 1, 1);
     cqe_t c = one(&r, 1);
     CHECK_EQ(c.res, 64);
     CHECK_EQ(c.flags, IORING_CQE_F_BUFFER | 0 << 16);
     for (int i = 0; i < 16; i++)
         pbuf_add(&h, m + 1024 + i * 16, 16, 20 + i);
     // A length: as many buffers as it needs.
-    e = ADD(&r, RECV, s[1], NULL, 40, 0, 2);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_BUNDLE;
-    e->buf_group = 2;
+    pick(IORING_OP_RECV, s[1], NULL, 40, U_BUNDLE, 2, 2);
     c = one(&r, 2);
     CHECK_EQ(c.res, 32); // whole buffers
     CHECK_EQ(c.flags & ~U_CQE_NONEMPTY, IORING_CQE_F_BUFFER | 20 << 16);
     CHECK_EQ(memcmp(m + 1024, m, 32), 0);
     // Without one: what is there.
-    e = ADD(&r, RECV, s[1], NULL, 0, 0, 2);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_BUNDLE;
-    e->buf_group = 2;
+    pick(IORING_OP_RECV, s[1], NULL, 0, U_BUNDLE, 2, 2);
     c = one(&r, 2);
     CHECK_EQ(c.res, 32);
     CHECK_EQ(c.flags & ~U_CQE_NONEMPTY, IORING_CQE_F_BUFFER | 22 << 16);
     // Multishot.
-    e = ADD(&r, RECV, s[1], NULL, 0, 0, 3);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_BUNDLE | U_RECV_MULTISHOT;
-    e->buf_group = 2;
+    pick(IORING_OP_RECV, s[1], NULL, 0, U_BUNDLE | U_RECV_MULTISHOT, 2, 3);
     ring_submit(&r);
     CHECK_EQ(write(s[0], big, 20), 20);
     c = ring_wait(&r);
@@ -350,36 +281,20 @@ TEST(bundles)
     ring_submit(&r);
     for (int i = 0; i < 2; i++)
         CHECK_EQ((c = ring_wait(&r)).res, c.user_data == 3 ? -ECANCELED : 0);
-    e = ADD(&r, SEND, s[0], NULL, 0, 0, 1);
-    e->flags = IOSQE_BUFFER_SELECT;
-    e->ioprio = U_BUNDLE;
-    e->buf_group = 1;
+    pick(IORING_OP_SEND, s[0], NULL, 0, U_BUNDLE, 1, 1);
     CHECK_EQ(ring_result(&r, 1), -ENOBUFS);
-    drop(s);
-    ring_exit(&r);
-    OK(munmap(m, 8192));
-    OK(munmap(g.e, g.size));
+    end();
     OK(munmap(h.e, h.size));
 }
 
 // A worker begins a bundle, and what comes later goes on with the buffer it has.
 TEST(a_bundle_that_a_worker_began)
 {
-    struct ring r;
-    struct pbuf_ring g;
-    int s[2];
-    char *m = aligned(8192);
-    ring_init(&r, 8, 0);
-    pair_of(SOCK_STREAM, s);
-    pbuf_init(&r, &g, 16, 1);
-    for (int i = 0; i < 4; i++)
-        pbuf_add(&g, m + i * 16, 16, i);
+    begin(SOCK_STREAM, 16, 4, 16);
     for (int i = 0; i < 2; i++) {
-        sqe_t *e = ADD(&r, RECV, s[1], NULL, 0, 0, 1);
+        sqe_t *e = pick_recv(0, U_BUNDLE, 1);
         e->flags = IOSQE_BUFFER_SELECT | IOSQE_ASYNC;
-        e->ioprio = U_BUNDLE;
         e->msg_flags = MSG_WAITALL;
-        e->buf_group = 1;
         ring_submit(&r);
         mt_sleep_us(5000);
         CHECK_EQ(write(s[0], "abcde", 5), 5);
@@ -390,17 +305,12 @@ TEST(a_bundle_that_a_worker_began)
         CHECK_EQ(c.flags & ~U_CQE_NONEMPTY, IORING_CQE_F_BUFFER | i << 16);
         CHECK_EQ(memcmp(m + i * 16, "abcdefghijklmnop", 16), 0);
     }
-    drop(s);
-    ring_exit(&r);
-    OK(munmap(m, 8192));
-    OK(munmap(g.e, g.size));
+    end();
 }
 
 // proves: IORING_OP_URING_CMD
 TEST(tcp)
 {
-    struct ring r;
-    int s[2];
     char b[64];
     ring_init(&r, 8, 0);
     tcp_pair(s);
@@ -453,7 +363,6 @@ TEST(tcp)
 // proves: IORING_OP_CONNECT
 TEST(tcp_connect)
 {
-    struct ring r;
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     socklen_t n = sizeof a;
     ring_init(&r, 8, 0);
@@ -487,9 +396,8 @@ TEST(tcp_connect)
 TEST(zero_copy_of_the_impossible)
 {
     enum { BUNDLE = 1 << 4 };
-    struct ring r;
-    int s[2], e = OK(eventfd(0, 0));
-    char *m = aligned(4096);
+    int e = OK(eventfd(0, 0));
+    m = aligned(MEMORY);
     struct iovec v = { m, 4096 }, w = { m, 10 };
     struct msghdr h = { .msg_iov = &w, .msg_iovlen = 1 };
     ring_init(&r, 8, 0);
@@ -521,15 +429,15 @@ TEST(zero_copy_of_the_impossible)
     OK(close(s[1]));
     OK(close(e));
     ring_exit(&r);
-    OK(munmap(m, 4096));
+    OK(munmap(m, MEMORY));
 }
 
 // proves: IORING_OP_SEND_ZC, IORING_OP_SENDMSG_ZC, IORING_CQE_F_NOTIF
 TEST(zero_copy)
 {
-    struct ring r;
-    int s[2], u[2];
-    char b[64], *m = aligned(4096);
+    int u[2];
+    char b[64];
+    m = aligned(MEMORY);
     ring_init(&r, 8, 0);
     tcp_pair(s);
     memcpy(m, "hello world", 11);
@@ -589,12 +497,11 @@ TEST(zero_copy)
     drop(u);
     drop(s);
     ring_exit(&r);
-    OK(munmap(m, 4096));
+    OK(munmap(m, MEMORY));
 }
 
 TEST(udp)
 {
-    struct ring r;
     struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) }, from;
     socklen_t n = sizeof a;
     int s = OK(socket(AF_INET, SOCK_DGRAM, 0)), t = OK(socket(AF_INET, SOCK_DGRAM, 0));
@@ -623,8 +530,6 @@ TEST(udp)
 
 TEST(closed_while_waiting)
 {
-    struct ring r;
-    int s[2];
     char b[8];
     ring_init(&r, 8, 0);
     pair_of(SOCK_STREAM, s);
@@ -644,8 +549,6 @@ TEST(closed_while_waiting)
 
 TEST(storm)
 {
-    struct ring r;
-    int s[2];
     static char in[64][256];
     ring_init(&r, 128, 0);
     pair_of(SOCK_STREAM, s);
