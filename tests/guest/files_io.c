@@ -395,6 +395,25 @@ TEST(seals)
     OK(close(fd));
 }
 
+// Who may execute the file stays as it is; one that somebody may execute is not written any more either.
+TEST(the_seal_of_execution)
+{
+    enum { SEAL_EXEC = 0x20, NOEXEC_SEAL = 8 };
+    for (int executable = 0; executable < 2; executable++) {
+        int fd = OK(memfd_create("m", executable ? MFD_ALLOW_SEALING : NOEXEC_SEAL));
+        OK(fcntl(fd, F_ADD_SEALS, SEAL_EXEC));
+        CHECK_EQ(fcntl(fd, F_GET_SEALS), SEAL_EXEC | (executable ? F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE : 0));
+        CHECK_ERR(fchmod(fd, 0700), EPERM);
+        CHECK_ERR(fchmod(fd, executable ? 0666 : 0777), EPERM);
+        OK(fchmod(fd, executable ? 0511 : 0400));
+        if (executable)
+            CHECK_ERR(write(fd, "x", 1), EPERM);
+        else
+            CHECK_EQ(write(fd, "x", 1), 1);
+        OK(close(fd));
+    }
+}
+
 TEST(syncs)
 {
     int fd = mt_file("f", 10000), p[2];

@@ -1,9 +1,18 @@
+using Moat.Kernel.Vfs;
+
 namespace Moat.Kernel.FileSystems.Tmp;
 
 internal partial class TmpRegular
 {
+    private const uint ExecuteBits = 0x49;
+
     /// <summary>F_GET_SEALS.</summary>
     public Seals CurrentSeals => _seals;
+
+    /// <summary>EPERM when F_SEAL_EXEC keeps who may execute it as it is.</summary>
+    public override Errno SetAttributes(in AttributeChange change)
+        => change.Has(AttributeMask.Mode) && (_seals & Seals.F_SEAL_EXEC) != 0 && ((change.Mode ^ Permissions.Mode) & ExecuteBits) != 0
+            ? Errno.EPERM : base.SetAttributes(in change);
 
     /// <summary>memfd_create(2) with MFD_ALLOW_SEALING or MFD_NOEXEC_SEAL.</summary>
     internal void AllowSeals(Seals initial) => _seals = initial;
@@ -25,7 +34,7 @@ internal partial class TmpRegular
         else
         {
             // A file that may not be made executable and is: as F_SEAL_EXEC does, it may not be written either.
-            if ((seals & Seals.F_SEAL_EXEC) != 0 && (Permissions.Mode & 0x49) != 0)
+            if ((seals & Seals.F_SEAL_EXEC) != 0 && (Permissions.Mode & ExecuteBits) != 0)
                 seals |= Seals.F_SEAL_SHRINK | Seals.F_SEAL_GROW | Seals.F_SEAL_WRITE | Seals.F_SEAL_FUTURE_WRITE;
             _seals |= seals;
         }
