@@ -137,6 +137,16 @@ static int set_socket(sqe_t *s, int pair)
     return pair;
 }
 
+// Who hears first of what comes over the network is open: what requests share, and polls, are left to the other pairs.
+static int stay_local(sqe_t *s, int pair)
+{
+    if (pair != TCP && pair != UDP)
+        return pair;
+    s->fd = pairs[UNIX_STREAM_TOO][0];
+    s->flags &= ~IOSQE_FIXED_FILE;
+    return UNIX_STREAM_TOO;
+}
+
 static uint32_t some_length(int pair) { return pair != TCP && pair != UDP && odds(10) ? pick(9000) : odds(20) ? 0 : pick(300); }
 
 static void set_group(sqe_t *s)
@@ -187,6 +197,11 @@ static void prepare_send(sqe_t *s, unsigned room)
         prep(s, U_OP_SENDMSG_ZC, fd, m, 1, 0, id)->ioprio = (odds(2) ? U_FIXED_BUF : 0) | (odds(3) ? U_REPORT_USAGE : 0);
         break;
     default: // provided buffers
+        s->flags = flags;
+        s->fd = fd;
+        stay_local(s, pair);
+        flags = s->flags;
+        fd = s->fd;
         prep(s, IORING_OP_SEND, fd, NULL, odds(2) ? 0 : pick(700), 0, id)->ioprio = odds(2) ? U_BUNDLE : 0;
         s->flags = flags;
         set_group(s);
@@ -202,11 +217,13 @@ static void prepare_send(sqe_t *s, unsigned room)
 static void prepare_receive(sqe_t *s, unsigned room)
 {
     static const uint32_t some[] = {MSG_DONTWAIT, MSG_WAITALL, MSG_PEEK, MSG_TRUNC, MSG_CMSG_CLOEXEC, MSG_PEEK | MSG_TRUNC, MSG_ERRQUEUE | MSG_DONTWAIT, MSG_OOB};
-    int pair = set_socket(s, (int)pick(PAIRS));
+    int pair = set_socket(s, (int)pick(PAIRS)), kind = (int)pick(6);
     uint64_t id = s->user_data;
+    if (kind >= 3)
+        pair = stay_local(s, pair);
     uint8_t flags = s->flags;
     struct msghdr *m = set_message(room, pair, false);
-    switch (pick(6)) {
+    switch (kind) {
     case 0:
     case 1: prep(s, IORING_OP_RECV, s->fd, rooms[room], pick(SIZE), 0, id); break;
     case 2: prep(s, IORING_OP_RECVMSG, s->fd, m, 1, 0, id); break;
@@ -305,7 +322,7 @@ static void prepare(sqe_t *s)
     }
     case 2: {
         static const uint32_t some[] = {POLLIN, POLLOUT, POLLIN | POLLOUT, POLLHUP, POLLRDHUP, POLLPRI, 1u << 31 | POLLIN};
-        set_socket(s, (int)pick(PAIRS));
+        stay_local(s, set_socket(s, (int)pick(PAIRS)));
         uint8_t flags = s->flags;
         prep(s, IORING_OP_POLL_ADD, s->fd, NULL, odds(2), 0, id)->poll32_events = some[pick(countof(some))];
         s->flags = flags;

@@ -393,3 +393,125 @@ TEST(no_name_no_group)
     OK(close(s));
     OK(close(d));
 }
+
+static void expect_all(struct ring *r, const int (*want)[2], int n)
+{
+    for (int i = 0; i < n; i++) {
+        cqe_t c = ring_wait(r);
+        CHECK_EQ(c.res, want[i][0]);
+        CHECK_EQ(c.flags, (uint32_t)want[i][1]);
+    }
+    ring_quiet(r);
+}
+
+// A bundle that has found all the buffers there were, if only in vain, ends with its first CQE; what is left of the input is the length of the
+// next one, where none is given; and what TCP cuts off fills no room.
+TEST(bundles_that_go_on)
+{
+    static const struct {
+        int filled, first, truncates, tcp, n, want[3][2];
+        uint32_t length;
+    } cases[] = {
+        {1, 0, 0, 0, 1, {{37, 5}}, 0},
+        {2, 0, 0, 0, 2, {{216, 7}, {51, 0x40003}}, 0},
+        {2, 0, 0, 0, 1, {{146, 5}}, 202},
+        {4, 0, 0, 1, 2, {{146, 7}, {121, 0x30001}}, 202},
+        {4, 1, 1, 0, 1, {{216, 5}}, 0},
+        {4, 1, 1, 1, 2, {{37, 7}, {179, 0x10005}}, 0},
+    };
+    static const unsigned sizes[] = {37, 49, 60, 70, 80};
+    for (size_t k = 0; k < countof(cases); k++) {
+        struct ring r;
+        struct pbuf_ring b;
+        int s[2];
+        ring_init(&r, 8, 0);
+        if (cases[k].tcp)
+            tcp_pair(s);
+        else
+            pair_of(SOCK_STREAM, s);
+        pbuf_init(&r, &b, 8, 0);
+        for (int i = 0; i < cases[k].filled; i++)
+            pbuf_add(&b, big + i * 100, sizes[i], i);
+        if (cases[k].first)
+            CHECK_EQ(OK(send(s[0], big, 267, 0)), 267);
+        sqe_t *q = request(&r, IORING_OP_RECV, s[1], 1);
+        q->ioprio = U_RECV_MULTISHOT | U_BUNDLE;
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->len = cases[k].length;
+        q->msg_flags = cases[k].truncates ? MSG_TRUNC : 0;
+        ring_submit(&r);
+        for (int i = cases[k].filled; i < 5 && !cases[k].first; i++)
+            pbuf_add(&b, big + i * 100, sizes[i], i);
+        if (!cases[k].first)
+            CHECK_EQ(OK(send(s[0], big, 267, 0)), 267);
+        expect_all(&r, cases[k].want, cases[k].n);
+        drop(s);
+        ring_drop(&r);
+    }
+}
+
+// A bundle that sends goes on unless it has taken all there were, and a poll of TCP is told of what is there once.
+TEST(what_is_told_once)
+{
+    struct ring r;
+    struct pbuf_ring b;
+    int s[2], t[2];
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    tcp_pair(t);
+    pbuf_init(&r, &b, 8, 0);
+    pbuf_add(&b, big, 100, 3);
+    sqe_t *q = request(&r, IORING_OP_SEND, s[0], 1);
+    q->ioprio = U_BUNDLE;
+    q->flags = IOSQE_BUFFER_SELECT;
+    q->len = 23;
+    ring_submit(&r);
+    expect_all(&r, (const int[][2]){{23, 0x30003}, {-ENOBUFS, 0}}, 2);
+    q = request(&r, IORING_OP_POLL_ADD, t[0], 2);
+    q->poll32_events = POLLOUT;
+    q->len = 1;
+    ring_submit(&r);
+    CHECK_EQ(ring_wait(&r).res, POLLOUT);
+    mt_sleep_us(2000);
+    ring_quiet(&r);
+    drop(t);
+    drop(s);
+    ring_drop(&r);
+}
+
+// A buffer of which a part is used when the rest has to be waited for is used up by that part.
+TEST(a_part_of_a_buffer)
+{
+    struct ring r;
+    struct pbuf_ring b;
+    int s[2];
+    ring_init(&r, 8, 0);
+    pair_of(SOCK_STREAM, s);
+    pbuf_init(&r, &b, 8, 0);
+    pbuf_add(&b, big, 100, 0);
+    pbuf_add(&b, big + 100, 100, 1);
+    for (int i = 1; i < 3; i++) {
+        sqe_t *q = request(&r, IORING_OP_RECV, s[i == 1], (uint64_t)i);
+        q->flags = IOSQE_BUFFER_SELECT;
+        q->msg_flags = i == 1 ? MSG_WAITALL : MSG_DONTWAIT;
+        CHECK_EQ(OK(send(s[i != 1], big, 10, 0)), 10);
+        ring_submit(&r);
+    }
+    expect_all(&r, (const int[][2]){{10, 0x10001}}, 1);
+    drop(s);
+    CHECK_EQ(ring_wait(&r).res, 10);
+    ring_drop(&r);
+}
+
+TEST(options_of_passing)
+{
+    int n = OK(socket(AF_NETLINK, SOCK_RAW, 0)), t = OK(socket(AF_INET, SOCK_STREAM, 0)), value = 0;
+    socklen_t size = sizeof value;
+    OK(setsockopt(n, SOL_SOCKET, SO_PASSSEC, &(int){1}, sizeof(int)));
+    OK(getsockopt(n, SOL_SOCKET, SO_PASSSEC, &value, &size));
+    CHECK_EQ(value, 1);
+    CHECK_ERR(setsockopt(t, SOL_SOCKET, SO_PASSSEC, &(int){1}, sizeof(int)), EOPNOTSUPP);
+    CHECK_ERR(setsockopt(t, SOL_SOCKET, SO_PASSSEC, &(int){1}, 3), EINVAL);
+    OK(close(n));
+    OK(close(t));
+}

@@ -33,9 +33,10 @@ internal sealed class HostNotifier : IDisposable
     /// <returns>The watch's number for <see cref="Unwatch"/>, or an errno.</returns>
     public SysResult Watch(int hostFd, WaitQueue queue)
     {
+        int slot;
         lock (_lock)
         {
-            int slot = Array.IndexOf(_queues, null, _firstFree);
+            slot = Array.IndexOf(_queues, null, _firstFree);
             if (slot < 0)
             {
                 slot = _queues.Length;
@@ -57,8 +58,10 @@ internal sealed class HostNotifier : IDisposable
                 _epoll.Add(_stop.Fd, (uint)PollEvents.POLLIN, 0);
                 _thread.Start();
             }
-            return slot;
         }
+        // What is ready already is no change, but the first event: it is told before somebody waits.
+        Look();
+        return slot;
     }
 
     /// <summary>Ends a watch, before the descriptor is closed. A wake that is under way may still arrive.</summary>

@@ -206,11 +206,14 @@ internal sealed class Request : WorkItem
     public ulong SelectedLength;
     public int SelectedCount;
 
-    /// <summary>All the buffers of a ring that were there are picked, and more would have been.</summary>
+    /// <summary>All the buffers of a ring that were there have been picked, if only in vain, and more would have been.</summary>
     public bool TookAll;
 
-    /// <summary>Of what is picked, or would have been next, only a part was wanted.</summary>
+    /// <summary>Of what was picked since the last CQE, or would have been next, only a part was wanted.</summary>
     public bool TookPart;
+
+    /// <summary>Bytes that the last attempt to receive has left, as the socket tells; -1 when it does not, or before one.</summary>
+    public int InputLeft;
 
     /// <summary>What is picked is used up already; <see cref="HasRest"/>: but for a rest.</summary>
     public bool IsCommitted, HasRest;

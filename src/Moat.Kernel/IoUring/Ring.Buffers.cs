@@ -73,6 +73,18 @@ internal sealed partial class Ring
         request.CqeFlags |= flags;
     }
 
+    /// <summary>
+    /// The request goes on later behind so many bytes: what they fill of a ring's buffers is used up right then, and the CQE tells of no rest.
+    /// Under the lock, or on a worker, where it is done already.
+    /// </summary>
+    public static void CommitPart(Request request, ulong bytes)
+    {
+        if (request.IsCommitted || request.Group?.Ring is not { } ring)
+            return;
+        ring.Commit(bytes, CountOf(request, bytes));
+        request.IsCommitted = true;
+    }
+
     /// <summary>Nothing was moved: the buffer is there for others again. Under the lock, or on a worker.</summary>
     public void RecycleBuffer(Request request, IssueFlags flags)
     {
@@ -130,23 +142,23 @@ internal sealed partial class Ring
             return 0;
         else
             available = (uint)Math.Min(available, (length + first.Length - 1) / first.Length);
-        request.TookPart = false;
         int count = 0;
         ulong total = 0;
         while ((uint)count < available && total < length)
         {
             ProvidedBuffer buffer = count == 0 ? first : ring.Peek((uint)count);
             ulong part = Math.Min(buffer.Length, length - total);
-            request.TookPart = part < buffer.Length && !ring.IsIncremental;
+            bool isCut = part < buffer.Length && !ring.IsIncremental;
+            request.TookPart |= isCut;
             // Only an incremental buffer can be used in part, behind others.
-            if (request.TookPart && count != 0)
+            if (isCut && count != 0)
                 break;
             SetVector(request, count++, buffer.Address, part);
             total += part;
             if (buffer.Length == 0)
                 break;
         }
-        request.TookAll = total < length && (uint)count == ring.Available;
+        request.TookAll |= total < length && (uint)count == ring.Available;
         if (count != 0)
             Select(request, group, first, count, onWorker, total);
         return count;

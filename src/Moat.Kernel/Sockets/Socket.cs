@@ -206,7 +206,7 @@ internal abstract class Socket : FileDescription
                     SendTimeout = time;
                 return error;
             default:
-                return Unknown(option);
+                return value.Length < sizeof(int) ? Errno.EINVAL : Unknown(option);
         }
     }
 

@@ -73,6 +73,7 @@ internal abstract class ReceiveOperation : NetOperation
             bool isCapped = (HowOf(request) & RecvSendFlags.BUNDLE) != 0 && request.Sqe.len != 0 && request.Result >= (int)request.Sqe.len;
             request.CqeFlags = CqeFlags.None;
             request.Retries = 0;
+            request.TookPart = false;
             request.Message.Done = 0;
             request.Wanted = LaterLength(request);
             if (isEmpty)
@@ -116,6 +117,7 @@ internal abstract class ReceiveOperation : NetOperation
             if (result.Value > 0 && socket.CanContinue)
             {
                 message.Done += (ulong)result.Value;
+                Ring.CommitPart(request, (ulong)result.Value);
                 return IssueStatus.WouldBlock;
             }
             request.SetFail();
@@ -165,6 +167,8 @@ internal sealed class Recv : ReceiveOperation
         // Request.Length: what a multishot may still receive in all, 0 without a limit.
         request.Length = request.Sqe.optlen;
         request.Wanted = request.Sqe.len;
+        request.TookAll = request.TookPart = false;
+        request.InputLeft = -1;
         return (request.Flags & RequestFlags.BufferSelect) != 0 ? Errno.OK : message.SetRange(new UserPtr(request.Sqe.addr), request.Sqe.len);
     }
 
@@ -223,7 +227,13 @@ internal sealed class Recv : ReceiveOperation
         SocketMessage message = request.Message!;
         Ring ring = request.Ring;
         ulong asked = Limit(request, request.Wanted);
+        // Without a number to go by, what the last attempt has left is one.
+        if (asked == 0 && request.InputLeft > 1)
+            asked = (ulong)request.InputLeft;
+        request.InputLeft = -1;
         isLast = false;
+        // TCP drops what is to be cut off: the room is never used up.
+        bool isDropped = socket.Family != AddressFamily.AF_UNIX && (message.Flags & MsgFlags.MSG_TRUNC) != 0;
         CqeFlags first = CqeFlags.None;
         for (bool again = false; ; again = true)
         {
@@ -259,13 +269,13 @@ internal sealed class Recv : ReceiveOperation
             ring.PutBuffer(request, (ulong)result.Value);
             if (again)
                 request.CqeFlags = first | (request.CqeFlags & CqeFlags.BUF_MORE);
-            int left = socket.GetInputHint();
+            int left = request.InputLeft = socket.GetInputHint();
             request.CqeFlags = (request.CqeFlags & ~CqeFlags.SOCK_NONEMPTY) | (left > 0 ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None);
             first = request.CqeFlags & ~(CqeFlags.BUF_MORE | CqeFlags.SOCK_NONEMPTY);
             isLast = IsLimitReached(request) || (isRing ? request.TookAll : !ring.HasProvidedBuffers(request, flags));
             // A length ends a multishot's bundle; of a single one it only says how much to begin with. What did not fit whole buffers waits.
             bool isCut = (isRing && request.TookPart) || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
-            if (again || isLast || isCut || left <= 1 || (ulong)result.Value < room)
+            if (again || isLast || isCut || isDropped || left <= 1 || (ulong)result.Value < room)
                 break;
             asked = Limit(request, (ulong)left);
         }

@@ -26,6 +26,7 @@ internal abstract class SendOperation : NetOperation
         MsgFlags flags = (MsgFlags)sqe.msg_flags | MsgFlags.MSG_NOSIGNAL;
         if ((flags & MsgFlags.MSG_DONTWAIT) != 0)
             request.Flags |= RequestFlags.NoWait;
+        request.TookAll = false;
         if ((how & RecvSendFlags.BUNDLE) != 0)
             flags |= MsgFlags.MSG_WAITALL;
         return PrepareMessage(request, BeginMessage(request, flags));
@@ -127,7 +128,10 @@ internal abstract class SendOperation : NetOperation
         message.Done += (ulong)result.Value;
         bool isShort = message.Done < message.Length && (message.Flags & MsgFlags.MSG_WAITALL) != 0;
         if (isShort && result.Value > 0 && socket.CanContinue)
+        {
+            Ring.CommitPart(request, (ulong)result.Value);
             return IssueStatus.WouldBlock;
+        }
         if (isShort)
             request.SetFail();
         return SetResult(request, message.Done);
@@ -172,12 +176,14 @@ internal abstract class SendOperation : NetOperation
             if (count.IsError)
                 return request.Done(count);
             message.KeepRoom((int)count.Value);
+            bool isRing = request.Group!.Ring is not null;
             Errno error = message.SetVectors(request.Vectors.AsSpan(0, (int)count.Value));
             IssueStatus status = error == Errno.OK ? Finish(request, socket, message.TrySend(socket)) : request.Done(error);
             if (status != IssueStatus.Done)
                 return status;
             ring.PutBuffer(request, message.Length);
-            bool isLast = request.Result <= 0 || (request.Flags & RequestFlags.Polled) != 0 || !ring.HasProvidedBuffers(request, flags);
+            bool isEmpty = isRing ? request.TookAll : !ring.HasProvidedBuffers(request, flags);
+            bool isLast = request.Result <= 0 || (request.Flags & RequestFlags.Polled) != 0 || isEmpty;
             if (isLast || !ring.PostMore(request, request.Result, request.CqeFlags | CqeFlags.MORE))
                 return status;
             request.CqeFlags = CqeFlags.None;

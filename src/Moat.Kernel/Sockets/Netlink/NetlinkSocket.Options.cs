@@ -51,5 +51,5 @@ internal sealed partial class NetlinkSocket
 
     /// <summary>Options of SOL_SOCKET that the host's part keeps.</summary>
     private static bool IsPassed(int option) => option is SocketOption.SO_SNDBUF or SocketOption.SO_RCVBUF or SocketOption.SO_ERROR
-        or SocketOption.SO_REUSEADDR or SocketOption.SO_PASSCRED or SocketOption.SO_ACCEPTCONN;
+        or SocketOption.SO_REUSEADDR or SocketOption.SO_PASSCRED or SocketOption.SO_PASSSEC or SocketOption.SO_ACCEPTCONN;
 }
