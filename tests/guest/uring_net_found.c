@@ -515,3 +515,33 @@ TEST(options_of_passing)
     OK(close(n));
     OK(close(t));
 }
+
+// A worker takes one buffer for what is there first, and one for the rest.
+TEST(bundles_of_workers)
+{
+    static const unsigned sizes[] = {37, 49, 60, 70, 80};
+    for (int incremental = 0; incremental < 2; incremental++) {
+        struct ring r;
+        struct pbuf_ring b = {.e = aligned(4096), .entries = 8, .size = 4096};
+        struct io_uring_buf_reg reg = {.ring_entries = 8, .pad = incremental ? 2 : 0, .ring_addr = (uintptr_t)b.e};
+        int s[2];
+        ring_init(&r, 8, 0);
+        pair_of(SOCK_STREAM, s);
+        OK(u_register(r.fd, IORING_REGISTER_PBUF_RING, &reg, 1));
+        for (int i = 0; i < 5; i++)
+            pbuf_add(&b, big + i * 100, sizes[i], i);
+        CHECK_EQ(OK(send(s[0], big, 200, 0)), 200);
+        for (int i = 0; i < 3; i++) {
+            sqe_t *q = request(&r, IORING_OP_RECV, s[1], 1);
+            q->ioprio = U_BUNDLE;
+            q->flags = IOSQE_BUFFER_SELECT | IOSQE_ASYNC;
+            q->len = 300;
+            q->msg_flags = MSG_DONTWAIT;
+            ring_submit(&r);
+            expect_all(&r, (const int[][2]){{i == 0 ? 86 : i == 1 ? 114 : -EAGAIN, i == 0 ? 5 : i == 1 ? 0x20001 | incremental << 4 : incremental ? 0x30001 : 0x40001}}, 1);
+        }
+        drop(s);
+        ring_drop(&r);
+        OK(munmap(b.e, b.size));
+    }
+}

@@ -49,8 +49,8 @@ internal sealed partial class Ring
         if (unlocked)
             _lock.Enter();
         int count = TakeSeveral(request, unlocked, length, most);
-        // One buffer of no group is none of none (ENOBUFS); several ask for the group.
-        bool exists = count != 0 || FindGroup(request.Sqe.buf_group) is not null;
+        // One buffer of no group, as a worker picks it, is none of none (ENOBUFS); several ask for the group.
+        bool exists = unlocked || count != 0 || FindGroup(request.Sqe.buf_group) is not null;
         if (unlocked)
             Unlock();
         return !exists ? Errno.ENOENT : count == 0 ? Errno.ENOBUFS : count;

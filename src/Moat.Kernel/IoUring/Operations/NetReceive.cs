@@ -179,8 +179,8 @@ internal sealed class Recv : ReceiveOperation
         isLast = false;
         if ((request.Flags & RequestFlags.BufferSelect) != 0)
         {
-            // A worker picks one buffer, and what holds one already goes on with that.
-            return (HowOf(request) & RecvSendFlags.BUNDLE) != 0 && (flags & IssueFlags.Unlocked) == 0 && request.Group is null
+            // What holds a buffer already goes on with that.
+            return (HowOf(request) & RecvSendFlags.BUNDLE) != 0 && request.Group is null
                 ? ReceiveBundle(request, socket, flags, out isLast) : ReceiveSelected(request, socket, flags, out isLast);
         }
         IssueStatus status = Finish(request, socket, message.TryReceive(socket), (message.Flags & MsgFlags.MSG_WAITALL) != 0);
@@ -220,7 +220,7 @@ internal sealed class Recv : ReceiveOperation
 
     /// <summary>
     /// IORING_RECVSEND_BUNDLE: what is there goes into as many buffers as it needs, in a row; the CQE has the first one's id. How much is
-    /// there is often known only after the first receive: then one more adds the rest.
+    /// there is often known only after the first receive: then one more adds the rest. A worker picks one buffer each time.
     /// </summary>
     private IssueStatus ReceiveBundle(Request request, Socket socket, IssueFlags flags, out bool isLast)
     {
@@ -235,10 +235,11 @@ internal sealed class Recv : ReceiveOperation
         // TCP drops what is to be cut off: the room is never used up.
         bool isDropped = socket.Family != AddressFamily.AF_UNIX && (message.Flags & MsgFlags.MSG_TRUNC) != 0;
         CqeFlags first = CqeFlags.None;
+        bool onWorker = (flags & IssueFlags.Unlocked) != 0;
         for (bool again = false; ; again = true)
         {
             // Without a number to go by it takes as many as it has taken before.
-            SysResult count = ring.SelectBuffers(request, flags, asked, asked == 0 ? message.BundleRoom : MostBuffers);
+            SysResult count = ring.SelectBuffers(request, flags, asked, onWorker ? 1 : asked == 0 ? message.BundleRoom : MostBuffers);
             message.KeepRoom((int)count.Value);
             if (count.Value == 1)
                 request.Wanted = request.Vectors[0].Length;
@@ -258,10 +259,12 @@ internal sealed class Recv : ReceiveOperation
             message.Done = before;
             if (result.Value <= 0)
             {
-                ring.RecycleBuffer(request, flags);
-                if (again)
-                    break;
-                return Finish(request, socket, result, isWhole: false);
+                IssueStatus status = again ? IssueStatus.Queued : Finish(request, socket, result, isWhole: false);
+                ReturnBuffer(request, status, flags);
+                if (!again)
+                    return status;
+                request.Group = null;
+                break;
             }
             message.Done += (ulong)result.Value;
             request.Result = (int)message.Done;
@@ -272,9 +275,9 @@ internal sealed class Recv : ReceiveOperation
             int left = request.InputLeft = socket.GetInputHint();
             request.CqeFlags = (request.CqeFlags & ~CqeFlags.SOCK_NONEMPTY) | (left > 0 ? CqeFlags.SOCK_NONEMPTY : CqeFlags.None);
             first = request.CqeFlags & ~(CqeFlags.BUF_MORE | CqeFlags.SOCK_NONEMPTY);
-            isLast = IsLimitReached(request) || (isRing ? request.TookAll : !ring.HasProvidedBuffers(request, flags));
+            isLast = IsLimitReached(request) || (isRing && !onWorker ? request.TookAll : !ring.HasProvidedBuffers(request, flags));
             // A length ends a multishot's bundle; of a single one it only says how much to begin with. What did not fit whole buffers waits.
-            bool isCut = (isRing && request.TookPart) || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
+            bool isCut = (isRing && !onWorker && request.TookPart) || (IsMultishot(request) && request.Sqe.len != 0 && message.Done >= request.Sqe.len);
             if (again || isLast || isCut || isDropped || left <= 1 || (ulong)result.Value < room)
                 break;
             asked = Limit(request, (ulong)left);
