@@ -1,11 +1,11 @@
-// run: 3 4000
-// run: 6 4000
-// run: 1 800
-// run: 9 1200
+// run: 1 1000
+// run: 3 800
+// run: 9 1000
+// run: 12 2000
 // run: 1 6000
+// run: 3 6000
 // run: 4 6000
 // run: 5 6000
-// run: 8 6000
 // Requests of the network family, by chance: on pairs of every kind of socket, with buffers of every kind, once, many times or in bundles,
 // in chains, behind drains and on workers. Printed like rand_batches: a number for a block of steps, or from a step on.
 // What a step's requests do is done when the ring is entered next, but for what workers do: such a step begins with nothing under way, and
