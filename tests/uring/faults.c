@@ -91,7 +91,7 @@ static void stream(void)
     OK(socketpair(AF_UNIX, SOCK_STREAM, 0, s));
     unsigned sent = 0, received = 0;
     bool sending = false, receiving = false;
-    while (received < sizeof data) {
+    while (received < sizeof data || sending) { // what was sent may be told later than that it was received
         for (int i = 0; i < 2; i++) {
             bool *on = i ? &receiving : &sending;
             unsigned at = i ? received : sent;

@@ -21,8 +21,8 @@ internal sealed class IoThread
         Name = name;
     }
 
-    /// <summary>A worker for a thread with an id; null: there is no id for it.</summary>
-    public static IoThread? TryMakeWorker(TaskTable tasks, int creator) => tasks.Allocate() is >= 0 and int id ? new IoThread(id, $"iou-wrk-{creator}") : null;
+    /// <summary>A worker for a thread with an id; null: there is no id for it, and nobody sees it.</summary>
+    public static IoThread? TryMakeWorker(TaskTable tasks, int creator) => tasks.AllocateForWorker() is >= 0 and int id ? new IoThread(id, $"iou-wrk-{creator}") : null;
 
     /// <summary>One that polls, with an id already given to it.</summary>
     public static IoThread MakePoller(int id, int creator) => new(id, $"iou-sqp-{creator}");

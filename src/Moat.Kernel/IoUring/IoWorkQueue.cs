@@ -220,7 +220,7 @@ internal sealed class IoWorkQueue
             List<IoThread> threads = lane.Threads;
             for (int i = threads.Count - 1; i >= Math.Max(keep, _ended ? 0 : lane.Running + lane.Held) && threads[i].IdleSince <= idleSince; i--)
             {
-                _tasks.Free(threads[i].Id);
+                _tasks.FreeWorker(threads[i].Id);
                 threads.RemoveAt(i);
             }
         }

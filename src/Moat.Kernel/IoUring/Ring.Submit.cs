@@ -33,6 +33,11 @@ internal sealed partial class Ring
         int liveBefore = _live;
         uint done = 0;
         uint ready = gathered.First == _sqHead ? gathered.Count : 0;
+        if (_submitsPlainly && _chainHead is null && !_drainActive && !_drainNext)
+        {
+            FindRoom();
+            done = ServeNops(ref gathered, 0, ready, count);
+        }
         // The request of an SQE that is served in place serves the next one too.
         Request? spare = null;
         while (done < count)
@@ -61,7 +66,7 @@ internal sealed partial class Ring
                 {
                     spare = request;
                     if (op.Number == IoUringOp.NOP)
-                        done += done < ready ? ServeGatheredNops(ref gathered, done, Math.Min(ready, count)) : ServeNops(count - done);
+                        done += ServeNops(ref gathered, done, ready, count);
                 }
                 else if (_failed && !_submitAll)
                     break;
@@ -116,11 +121,14 @@ internal sealed partial class Ring
         return false;
     }
 
-    /// <summary>Serves those of the next SQEs that are NOPs and nothing else: they need no request, for nothing of them outlives the SQE.</summary>
-    private uint ServeNops(uint most) => CountNops(_memory.CompleteNops(_sqHead, _cqTail + _pending, Math.Min(most, _room)));
-
-    private uint ServeGatheredNops(ref GatheredEntries gathered, uint first, uint end)
-        => CountNops(_memory.CompleteNops(ref gathered, first, _cqTail + _pending, Math.Min(end - first, _room)));
+    /// <summary>
+    /// Serves those of the SQEs from <paramref name="done"/> on that are NOPs and nothing else: they need no request, for nothing of them outlives the
+    /// SQE. The first <paramref name="ready"/> are gathered.
+    /// </summary>
+    private uint ServeNops(ref GatheredEntries gathered, uint done, uint ready, uint count)
+        => CountNops(done < ready
+            ? _memory.CompleteNops(ref gathered, done, _cqTail + _pending, Math.Min(Math.Min(ready, count) - done, _room))
+            : _memory.CompleteNops(_sqHead, _cqTail + _pending, Math.Min(count - done, _room)));
 
     private uint CountNops(uint served)
     {

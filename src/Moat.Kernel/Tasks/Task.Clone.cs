@@ -39,7 +39,7 @@ internal sealed partial class Task
             return Errno.ERESTARTNOINTR;
         int count = Sentry.Tasks.Count;
         bool isFree = Credentials.Has(Capability.CAP_SYS_RESOURCE) || Credentials.Has(Capability.CAP_SYS_ADMIN);
-        if (count >= Sentry.TaskLimit || (!isFree && ExceedsProcessLimit(count)))
+        if (Sentry.Tasks.WithoutWorkers >= Sentry.TaskLimit || (!isFree && ExceedsProcessLimit(count)))
             return Errno.EAGAIN;
         int tid = Sentry.Tasks.Allocate();
         if (tid < 0)

@@ -13,24 +13,61 @@ internal sealed class TaskTable
     private readonly Lock _lock = new();
     private readonly Task?[]?[] _pages = new Task?[Limit / PageSize][];
     private readonly HashSet<int> _taken = [];
-    private int _last, _count;
+    private int _last, _count, _workers;
 
     /// <summary>Gives out an id, or -1 when all are taken.</summary>
     public int Allocate()
     {
         lock (_lock)
+            return Take();
+    }
+
+    /// <summary>
+    /// Gives out an id for a worker of io_uring, or -1: there are enough of them. They take no place from programs (<see cref="WithoutWorkers"/>).
+    /// </summary>
+    public int AllocateForWorker()
+    {
+        const int Most = 4096;
+        lock (_lock)
         {
-            if (_taken.Count >= Limit - Reserved - 1)
-                return -1;
-            do
-            {
-                _last = _last + 1 < Limit ? _last + 1 : Reserved;
-            }
-            while (!_taken.Add(_last));
-            Volatile.Write(ref _count, _taken.Count);
-            return _last;
+            int id = _workers < Most ? Take() : -1;
+            if (id >= 0)
+                _workers++;
+            return id;
         }
     }
+
+    /// <summary>Frees the id of a worker.</summary>
+    public void FreeWorker(int id)
+    {
+        lock (_lock)
+        {
+            _workers--;
+            Drop(id);
+        }
+    }
+
+    private int Take()
+    {
+        if (_taken.Count >= Limit - Reserved - 1)
+            return -1;
+        do
+        {
+            _last = _last + 1 < Limit ? _last + 1 : Reserved;
+        }
+        while (!_taken.Add(_last));
+        Volatile.Write(ref _count, _taken.Count);
+        return _last;
+    }
+
+    private void Drop(int id)
+    {
+        _taken.Remove(id);
+        Volatile.Write(ref _count, _taken.Count);
+    }
+
+    /// <summary>As <see cref="Count"/>, without the workers of io_uring.</summary>
+    public int WithoutWorkers => Count - Volatile.Read(ref _workers);
 
     /// <summary>Ids that are taken: threads that live, and processes that nobody has waited for.</summary>
     public int Count => Volatile.Read(ref _count);
@@ -57,8 +94,7 @@ internal sealed class TaskTable
         {
             if (_pages[id / PageSize] is { } page)
                 Volatile.Write(ref page[id % PageSize], null);
-            _taken.Remove(id);
-            Volatile.Write(ref _count, _taken.Count);
+            Drop(id);
         }
     }
 
