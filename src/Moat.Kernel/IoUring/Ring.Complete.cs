@@ -98,7 +98,9 @@ internal sealed partial class Ring
         if (_trace is not null)
             _trace.Completed(this, userData, result, flags);
         IoUringCqe cqe = new() { user_data = userData, res = result, flags = (uint)flags };
-        FindRoom();
+        // The head is any value; more than all entries cannot be used.
+        if (_room == 0 && !Volatile.Read(ref _backlogged))
+            _room = _memory.CqEntries - Math.Min(_cqTail + _pending - _memory.CqHead, _memory.CqEntries);
         if (_room != 0)
         {
             _room--;
@@ -113,13 +115,6 @@ internal sealed partial class Ring
         lock (_cqLock)
             AddToBacklog(new BigCqe { Cqe = cqe });
         _batchOverflowed = true;
-    }
-
-    private void FindRoom()
-    {
-        // The head is any value; more than all entries cannot be used.
-        if (_room == 0 && !Volatile.Read(ref _backlogged))
-            _room = _memory.CqEntries - Math.Min(_cqTail + _pending - _memory.CqHead, _memory.CqEntries);
     }
 
     /// <summary>Counts, drops the file and puts the request back into the pool.</summary>

@@ -33,11 +33,6 @@ internal sealed partial class Ring
         int liveBefore = _live;
         uint done = 0;
         uint ready = gathered.First == _sqHead ? gathered.Count : 0;
-        if (_submitsPlainly && _chainHead is null && !_drainActive && !_drainNext)
-        {
-            FindRoom();
-            done = ServeNops(ref gathered, 0, ready, count);
-        }
         // The request of an SQE that is served in place serves the next one too.
         Request? spare = null;
         while (done < count)
