@@ -1,3 +1,4 @@
+// settles: threads and processes that come to rest
 // run: 2 600
 // run: 4 600
 // run: 3 600

@@ -1,3 +1,4 @@
+// settles: what the network moves on
 // run: 1 1000
 // run: 3 800
 // run: 9 1000
