@@ -179,10 +179,7 @@ int main(int argc, char **argv)
     OK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){512, 512}));
     map_arena();
     for (rand_step = 0; rand_step < steps; rand_step++) {
-        loud = rand_step >= from && rand_step < from + told;
-        if (rand_step % BLOCK == 0)
-            printf("%d %lx\n", rand_step, (unsigned long)seen_hash);
-        note("step %d\n", rand_step);
+        begin_step(from, told, BLOCK);
         if (rand_step % EPOCH == 0) {
             if (rand_step > 0)
                 end_epoch();

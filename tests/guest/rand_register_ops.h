@@ -5,26 +5,6 @@
 #include "rand_register.h"
 #include <sched.h>
 
-struct rsrc_register {
-    uint32_t nr, flags;
-    uint64_t resv2, data, tags;
-};
-
-struct rsrc_update2 {
-    uint32_t offset, resv;
-    uint64_t data, tags;
-    uint32_t nr, resv2;
-};
-
-struct clone_buffers {
-    uint32_t src_fd, flags, src_off, dst_off, nr, pad[3];
-};
-
-struct rsrc_update {
-    uint32_t offset, resv;
-    uint64_t data;
-};
-
 struct buf_reg {
     uint64_t addr;
     uint32_t entries;

@@ -90,5 +90,13 @@ static void tell(struct seen *all, int n, const char *where)
              all[i].res < 0 ? 0 : all[i].res, all[i].flags, (unsigned long)all[i].extra[0], (unsigned long)all[i].extra[1]);
 }
 
+// A step begins: from step `from` on so many are told, and every `block` steps a number stands for all that was seen.
+MT_UNUSED static void begin_step(int from, int told, int block)
+{
+    loud = rand_step >= from && rand_step < from + told;
+    if (rand_step % block == 0)
+        printf("%d %lx\n", rand_step, (unsigned long)seen_hash);
+    note("step %d\n", rand_step);
+}
 
 #endif

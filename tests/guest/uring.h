@@ -32,6 +32,27 @@ typedef struct {
     uint32_t flags;
 } cqe_t;
 
+// Arguments of registrations.
+struct rsrc_register {
+    uint32_t nr, flags;
+    uint64_t resv2, data, tags;
+};
+
+struct rsrc_update2 {
+    uint32_t offset, resv;
+    uint64_t data, tags;
+    uint32_t nr, resv2;
+};
+
+struct clone_buffers {
+    uint32_t src_fd, flags, src_off, dst_off, nr, pad[3];
+};
+
+struct rsrc_update {
+    uint32_t offset, resv;
+    uint64_t data;
+};
+
 struct ring {
     int fd;
     struct io_uring_params p;

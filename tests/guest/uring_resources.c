@@ -9,26 +9,6 @@
 #define REGISTER_QUERY 35
 #define OP_FIXED_FD_INSTALL 54
 
-struct rsrc_register {
-    uint32_t nr, flags;
-    uint64_t resv2, data, tags;
-};
-
-struct rsrc_update2 {
-    uint32_t offset, resv;
-    uint64_t data, tags;
-    uint32_t nr, resv2;
-};
-
-struct clone_buffers {
-    uint32_t src_fd, flags, src_off, dst_off, nr, pad[3];
-};
-
-struct rsrc_update {
-    uint32_t offset, resv;
-    uint64_t data;
-};
-
 static struct ring r;
 static char area[16][PAGE] __attribute__((aligned(4096)));
 

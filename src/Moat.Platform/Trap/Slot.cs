@@ -32,7 +32,8 @@ internal static class Slot
     /// </summary>
     public const int Lines = 0x180, LineRanges = 3;
 
-    // The fast path: where a patched call returns to; the stub's own address of the slot (written by the sentry); RDI, RSI, RDX, R10, R8 and R9 while it sleeps or gathers.
+    // The fast path: where a patched call returns to; the stub's own address of the slot (written by the sentry); RDI, RSI, RDX, R10, R8
+    // and R9 while the stub sleeps or gathers.
     public const int FastRip = 0x140, Self = 0x148, FastSaved = 0x240;
 
     // The submission ring whose entries the stub gathers (SubmissionRing): its descriptor, mask and addresses; written by the sentry only.
